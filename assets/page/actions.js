@@ -50,7 +50,7 @@ export class Actions {
       const { agenda } = reading;
       this.#parts.history.close();
       if (reading.isWeek || (agenda.telescope === made.telescopio && agenda.at(start) >= 0)) await reading.read();
-      else await navigation.go({ telescope: reading.telescopes.of(made.telescopio) ?? selection.telescope, day: isoDay(start) });
+      else await navigation.go({ telescope: reading.telescopes.of(made.telescopio) ?? selection.telescope, day: isoDay(start), view: "day" });
       if (reading.isWeek) return;
       this.#selectBooking(made);
       this.closed();
@@ -111,7 +111,7 @@ export class Actions {
     if (reading.isWeek) return;
     this.#selectBooking(made);
     if (reading.agenda.range(made)[0] >= 0) return;
-    await navigation.go({ day: isoDay(Date.parse(made.horario_inicio_utc)) });
+    await navigation.go({ day: isoDay(Date.parse(made.horario_inicio_utc)), view: "day" });
     this.#selectBooking(made);
   }
 
@@ -122,7 +122,7 @@ export class Actions {
     const { telescope } = selection;
     const found = reading.telescopes.of(id) ?? telescope;
     if (found !== telescope || reading.isWeek || reading.agenda.at(start) < 0)
-      await navigation.go({ telescope: found, day: isoDay(start), week: false });
+      await navigation.go({ telescope: found, day: isoDay(start), view: "day" });
     const index = reading.agenda.at(start);
     if (index >= 0) grid.select(index, undefined, { focus: true });
   }

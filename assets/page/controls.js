@@ -45,8 +45,7 @@ export class Controls {
       await navigation.go({ day: undefined });
       if (!selection.day && reading.isSettled) screen.revealNow("smooth");
     });
-    at("as-day").addEventListener("click", () => navigation.go({ week: false }));
-    at("as-week").addEventListener("click", () => navigation.go({ week: true }));
+    for (const view of ["day", "night", "week"]) at(`as-${view}`).addEventListener("click", () => navigation.go({ view }));
     at("before").addEventListener("click", () => navigation.turn("anterior"));
     at("after").addEventListener("click", () => navigation.turn("seguinte"));
     at("as-mine").addEventListener("click", () => mine.open(true));

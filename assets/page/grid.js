@@ -6,7 +6,7 @@ import { kindOf } from "./agenda.js";
 import { el, setText } from "./dom.js";
 import { clockTime, closedBy, dayAndMonth, elsewhere, localDay, localTime, span, zone } from "./format.js";
 import { t } from "./i18n.js";
-import { HOUR_MS, isoDay } from "./instants.js";
+import { DAY_MS, HOUR_MS, isoDay } from "./instants.js";
 import { initials, isolate } from "./names.js";
 
 const COLUMNS = 12;
@@ -118,7 +118,7 @@ export class Grid extends EventTarget {
     this.#rows = [];
     for (let index = 0; index < count; index += 1) {
       if (index % COLUMNS === 0) {
-        const header = el("span", { role: "rowheader" }, el("span", { class: "utc" }), el("span", { class: "local" }));
+        const header = el("span", { role: "rowheader" }, el("span", { class: "utc" }), el("span", { class: "next" }), el("span", { class: "local" }));
         rows.push(el("div", { role: "row" }, header));
         this.#rows.push(header);
       }
@@ -198,6 +198,8 @@ export class Grid extends EventTarget {
 
   #showHour(header, start, row, local) {
     setText(header.firstChild, clockTime(start));
+    // In a night, the row in which the next day begins names it.
+    setText(header.children[1], row && start % DAY_MS === 0 ? dayAndMonth(start) : "");
     const pieces = [];
     if (local) {
       // The row in which the local day or the zone's offset changes names the new one.

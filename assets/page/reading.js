@@ -3,7 +3,7 @@
 
 import { Agenda, FREE, Heard, identity } from "./agenda.js";
 import { enter, follow, timed, waitFor } from "./api.js";
-import { parseInstant } from "./instants.js";
+import { DAY_MS, parseInstant } from "./instants.js";
 import { Listing } from "./listing.js";
 
 const RETRY_MS = 5000;
@@ -72,6 +72,11 @@ export class Reading extends EventTarget {
   /// Whether the agenda shown is that of a week.
   get isWeek() {
     return this.#isWeek;
+  }
+
+  /// Whether the agenda shown is that of a night, from noon to noon.
+  get isNight() {
+    return !this.#isWeek && this.#agenda?.start % DAY_MS > 0;
   }
 
   /// Whether the scheduler runs without locks.
@@ -166,7 +171,7 @@ export class Reading extends EventTarget {
     this.dispatchEvent(tell("mode"));
   }
 
-  /// Reads the agenda of the chosen day or week, by `link` if another link leads there.
+  /// Reads the agenda of the chosen day, night or week, by `link` if another link leads there.
   async read(link = this.#selection.telescope._links.agenda) {
     this.#last += 1;
     const number = this.#last;

@@ -5,7 +5,7 @@ import { kindOf } from "./agenda.js";
 import { before as past, showSynchronisation, showTime } from "./clockview.js";
 import { announce, pause } from "./dialog.js";
 import { at, changes, el, setText } from "./dom.js";
-import { longDay } from "./format.js";
+import { longDay, longDays } from "./format.js";
 import { current, locale, t } from "./i18n.js";
 import { isoDay, weekAway } from "./instants.js";
 import { showDispute, showPanel } from "./panel.js";
@@ -113,28 +113,25 @@ export class Screen {
   }
 
   #title() {
-    const { agenda, isWeek } = this.#parts.reading;
+    const { agenda, isWeek, isNight } = this.#parts.reading;
     if (this.#parts.mine.isOpen) return t("mine.title");
+    if (isNight) return t("night.title", { days: longDays(agenda.start, agenda.end) });
     return isWeek ? weekTitle(agenda) : longDay(agenda.start);
   }
 
-  /// Shows the agenda's day or week, and what the buttons for the day mean then.
+  /// Shows the agenda's day, night or week, and what the buttons for the day mean then.
   #showView() {
-    const { agenda, isWeek } = this.#parts.reading;
+    const { agenda, isWeek, isNight } = this.#parts.reading;
     const { isOpen } = this.#parts.mine;
     document.querySelector("main").classList.toggle("weekly", isWeek);
-    at("as-day").setAttribute("aria-pressed", !isWeek && !isOpen);
-    at("as-week").setAttribute("aria-pressed", isWeek && !isOpen);
+    const view = isWeek ? "week" : isNight ? "night" : "day";
+    for (const one of ["day", "night", "week"]) at(`as-${one}`).setAttribute("aria-pressed", one === view && !isOpen);
     const first = isoDay(agenda.start);
     at("before").disabled = isWeek ? !weekAway(first, -1) : !agenda.links.anterior;
     at("after").disabled = isWeek ? !weekAway(first, 1) : !agenda.links.seguinte;
-    for (const [id, day, week] of [
-      ["before", "page.before", "week.before"],
-      ["after", "page.after", "week.after"],
-    ])
-      this.#label(at(id), isWeek ? week : day);
-    this.#word(at("day-label"), isWeek ? "page.week" : "page.day");
-    this.#word(at("today"), isWeek ? "week.now" : "day.today");
+    for (const id of ["before", "after"]) this.#label(at(id), `${view === "day" ? "page" : view}.${id}`);
+    this.#word(at("day-label"), `page.${view}`);
+    this.#word(at("today"), view === "day" ? "day.today" : `${view}.now`);
   }
 
   #word(element, key) {

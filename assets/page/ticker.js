@@ -63,9 +63,10 @@ export class Ticker {
   #synchronised() {
     const { clock, live, screen, reading, selection } = this.#parts;
     const { failed } = clock;
-    // Until now the present week was that of the local clock, which may be wrong.
-    const { agenda, isWeek } = reading;
-    if (isWeek && selection.isWeek && !selection.day && agenda.at(clock.now()) < 0) reading.reread(0);
+    // Until now the present week or night was that of the local clock, which may be wrong.
+    const { agenda, isWeek, isNight } = reading;
+    const isLocal = !selection.day && ((isWeek && selection.isWeek) || (isNight && selection.isNight));
+    if (isLocal && agenda.at(clock.now()) < 0) reading.reread(0);
     // If the server does not answer with the time, its stream may be dead too.
     if (failed && !this.#wasFailed && live.tried) live.doubt();
     this.#wasFailed = failed;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::common::election::without_election;
 use crate::common::listener::Listener;
 use crate::common::network::Network;
-use crate::common::{Asked, Locks, Server, Services, http, sctec, wait_until};
+use crate::common::{Asked, Locks, Server, Services, http, sctec, under_clock, wait_until};
 
 /// The longest stop on a machine that is busy with other tests; otherwise a stop takes less than a second. The timeouts of a
 /// request are longer than this.
@@ -281,20 +281,6 @@ fn a_byte_order_mark_is_skipped() {
     let delete =
         http("DELETE", &services.agenda("/agendamentos/1"), Some(("application/json", "\u{feff}{\"motivo\": \"m\"}")));
     assert_eq!(delete.json()["motivo_cancelamento"], "m");
-}
-
-/// Runs a command with its clock set to `at`.
-fn under_clock(at: &str, command: &mut Command) {
-    // Only the environment that faketime sets is used. faketime itself would run the command as a child that outlives it.
-    let environment = Command::new("faketime").args(["-f", at, "env"]).output().unwrap();
-    for line in String::from_utf8(environment.stdout).unwrap().lines() {
-        if let Some((name @ ("LD_PRELOAD" | "FAKETIME" | "FAKETIME_SHARED"), value)) = line.split_once('=') {
-            // This shared memory belongs to a process that has ended.
-            if name != "FAKETIME_SHARED" {
-                command.env(name, value);
-            }
-        }
-    }
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The rules of a telescope: set by an operator, shown, kept under parallel requests and through several schedulers, and recorded.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
 use crate::common::storage::of_sqlite;
-use crate::common::{Asked, Services, at_once, http, without_rules};
+use crate::common::{
+    Asked, Server, Services, at_once, coordinator_command, http, scheduler_command, under_clock, without_rules,
+};
 
 const JSON: &str = "application/merge-patch+json";
 const HUBBLE: &str = "/telescopios/Hubble-Acad";
@@ -223,6 +225,61 @@ fn a_day_opens_at_its_second() {
     assert_eq!((status, codes(&refused)), (422, vec!["regra_horizonte".to_owned()]), "{refused}");
     let words = refused["erros"][0]["mensagem"].as_str().unwrap().to_owned();
     assert!(words.contains(&format!("{:02}:{:02}:00Z", opens / 60, opens % 60)), "{words}");
+}
+
+#[test]
+#[ignore = "needs faketime"]
+fn at_the_second_in_which_a_day_opens_a_hundred_ask_through_two_schedulers_and_the_quota_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = Server::spawn(&mut coordinator_command(folder.path(), "127.0.0.1:0"), 1);
+    // A day opens at a whole minute: so that the test need not wait for one, the schedulers' clocks are ahead.
+    let ahead = format!("+{}", 49 - SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() % 60 + 60);
+    let [first, second] = [0, 1].map(|_| {
+        let mut command = scheduler_command(folder.path(), &coordinator.url());
+        under_clock(&ahead, &mut command);
+        Server::spawn(&mut command, 1)
+    });
+    let urls = [&first, &second].map(|server| format!("{}/agendamentos", server.url()));
+    let services = Services::of(first, coordinator, folder);
+    // On a slow machine the minute may be over before the rule is set: then it is the next one.
+    let (opens, day) = (0..5).find_map(|_| opens_soon(&services)).expect("a day that is not open yet");
+    let start = |nth: usize| format!("{day}T{:02}:{:02}:00Z", 10 + nth / 12, nth % 12 * 5);
+
+    let begun = Instant::now();
+    let ask = |nth: usize| loop {
+        let answer = http("POST", &urls[nth % 2], Some(("application/json", &Asked::by(7, &start(nth)).text())));
+        let codes = codes(&answer.json());
+        if codes != ["regra_horizonte"] {
+            return (answer.status, codes);
+        }
+        assert!(begun.elapsed().as_secs() < 180, "{}", answer.body);
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let ask = &ask;
+        let clients: Vec<_> = (0..100).map(|nth| scope.spawn(move || ask(nth))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    let count = |status, codes: &[&str]| answers.iter().filter(|(is, are)| *is == status && are == codes).count();
+    assert_eq!((count(201, &[]), count(422, &["regra_cota_ativas"])), (3, 97), "{answers:?}");
+    let made = services.list("?cientista_id=7");
+    let made: Vec<_> = made.iter().map(|booking| booking["criado_em_utc"].as_str().unwrap()).collect();
+    println!("opened at {opens}, booked at {made:?}");
+    assert!(made.len() == 3 && made.iter().all(|at| *at >= opens.as_str()), "{opens}: {made:?}");
+}
+
+/// Lets the first telescope's fourth day open with the next minute, and gives that instant and that day; `None` if it is open
+/// already.
+fn opens_soon(services: &Services) -> Option<(String, String)> {
+    let now = http("GET", &services.agenda("/time"), None).json()["timestamp_utc"].as_str().unwrap().to_owned();
+    let now = sctec::time::Timestamp::parse_rfc3339(&now).unwrap().as_micros();
+    let (minute, day) = (60_000_000, 86_400_000_000);
+    let opens = (now / minute + 1) * minute;
+    let text = |micros| sctec::time::Timestamp::from_micros(micros).unwrap().micros().to_string();
+    let (at, last) = (text(opens), text(opens + 3 * day)[..10].to_owned());
+    set(services, &json!({"horizonte_dias": 3, "abre_as_utc": &at[11..16], "cota_ativas": 3}));
+    let (status, refused) = services.book(5, &format!("{last}T00:00:00Z"));
+    (status == 422 && codes(&refused) == ["regra_horizonte"]).then_some((at, last))
 }
 
 #[test]

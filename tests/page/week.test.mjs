@@ -77,12 +77,49 @@ test("an address names a week by its number, or the present one by a word", () =
   ]) {
     assert.deepEqual(parsePlace(hash), place, hash);
   }
-  assert.equal(placeHash("Hubble-Acad", "2031-05-11", true), "#Hubble-Acad@2031-W19");
+  assert.equal(placeHash("Hubble-Acad", "2031-05-11", { week: true }), "#Hubble-Acad@2031-W19");
+});
+
+test("a night is from noon to noon, and until noon the present one is that of yesterday", () => {
+  let now = Date.parse("2026-11-26T11:59:59Z");
+  const selection = new Selection(() => now);
+  selection.go({ telescope: HUBBLE, view: "night" });
+  const night = { de: "2026-11-25T12:00:00.000Z", ate: "2026-11-26T12:00:00.000Z" };
+  assert.deepEqual([selection.variables, selection.key], [night, "#Hubble-Acad@2026-11-25N"]);
+  now = Date.parse("2026-11-26T12:00:00Z");
+  assert.equal(selection.key, "#Hubble-Acad@2026-11-26N");
+  for (const [hash, place] of [
+    ["#Hubble-Acad@2031-05-06N", { telescope: "Hubble-Acad", day: "2031-05-06", night: true }],
+    ["#Hubble-Acad@noite", { telescope: "Hubble-Acad", day: undefined, night: true }],
+    ["#Hubble-Acad@2031-02-30N", { telescope: "Hubble-Acad", strange: "2031-02-30N" }],
+    ["#Hubble-Acad@2031-05-06n", { telescope: "Hubble-Acad", strange: "2031-05-06n" }],
+  ]) {
+    assert.deepEqual(parsePlace(hash), place, hash);
+  }
+  selection.arrive(parsePlace("#Hubble-Acad@2031-05-06N"), [HUBBLE], HUBBLE);
+  assert.deepEqual([selection.isNight, selection.isWeek, selection.day], [true, false, "2031-05-06"]);
+  // Another view has the same day, and another day the same view.
+  selection.go({ day: DAYS.max });
+  assert.equal(selection.variables.ate, "9998-12-31T12:00:00.000Z");
+  selection.go({ view: "week" });
+  assert.deepEqual([selection.isNight, selection.isWeek, selection.day], [false, true, DAYS.max]);
+  selection.go({ view: "day", day: "2031-05-06" });
+  assert.equal(selection.key, "#Hubble-Acad@2031-05-06");
+});
+
+test("nights are turned one by one, also while one is still being read", () => {
+  const selection = new Selection(() => Date.parse("2031-05-07T03:00:00Z"));
+  const read = [];
+  const reading = { agenda: {}, isSettled: false, read: () => read.push(selection.key) };
+  const navigation = new Navigation(selection, reading, { now: () => NaN });
+  selection.go({ telescope: HUBBLE, view: "night" });
+  for (const rel of ["seguinte", "seguinte", "anterior"]) navigation.turn(rel);
+  assert.deepEqual(read, ["2031-05-07N", "2031-05-08N", "2031-05-07N"].map((it) => `#Hubble-Acad@${it}`));
 });
 
 test("a week asks for its days at once, and the present one for those of the present instant", () => {
   const selection = new Selection(() => Date.parse("2026-11-26T23:59:59Z"));
-  selection.go({ telescope: HUBBLE, week: true });
+  selection.go({ telescope: HUBBLE, view: "week" });
   const asked = { de: "2026-11-23T00:00:00.000Z", ate: "2026-11-30T00:00:00.000Z" };
   assert.deepEqual([selection.variables, selection.near], [asked, "2026-11-26"]);
   // A link that is passed on shows the same week later.
@@ -97,7 +134,7 @@ test("a week asks for its days at once, and the present one for those of the pre
 test("all days of a week are one choice, and the day before stays chosen in its week", () => {
   const selection = new Selection();
   selection.go({ telescope: HUBBLE, day: "2031-05-06" });
-  selection.go({ week: true });
+  selection.go({ view: "week" });
   assert.equal(selection.key, "#Hubble-Acad@2031-W19");
   const arrive = (hash) => selection.arrive(parsePlace(hash), [HUBBLE], HUBBLE);
   arrive("#Hubble-Acad@2031-W19");
@@ -115,7 +152,7 @@ test("in a week a turn is seven days, also while one is still being read, and no
   const read = [];
   const reading = { agenda: {}, isSettled: false, read: () => read.push(selection.key) };
   const navigation = new Navigation(selection, reading, { now: () => NaN });
-  selection.go({ telescope: HUBBLE, week: true });
+  selection.go({ telescope: HUBBLE, view: "week" });
   navigation.turn("seguinte");
   navigation.turn("seguinte");
   navigation.turn("anterior");

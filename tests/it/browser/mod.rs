@@ -19,6 +19,7 @@ mod looks;
 mod mine;
 mod names;
 mod nginx;
+mod night;
 mod observatory;
 mod office;
 mod origins;

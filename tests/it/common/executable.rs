@@ -54,6 +54,20 @@ pub fn scheduler_command(data_dir: &Path, coordinator: &str) -> Command {
     command
 }
 
+/// Gives a command a clock that is set to `at`, in the words of faketime: `@2030-06-01 02:59:56`, or `+30` for thirty seconds ahead.
+pub fn under_clock(at: &str, command: &mut Command) {
+    // Only the environment that faketime sets is used. faketime itself would run the command as a child that outlives it.
+    let environment = Command::new("faketime").args(["-f", at, "env"]).output().unwrap();
+    for line in String::from_utf8(environment.stdout).unwrap().lines() {
+        if let Some((name @ ("LD_PRELOAD" | "FAKETIME" | "FAKETIME_SHARED"), value)) = line.split_once('=') {
+            // This shared memory belongs to a process that has ended.
+            if name != "FAKETIME_SHARED" {
+                command.env(name, value);
+            }
+        }
+    }
+}
+
 /// Where a person's umask is 002, the group may write to temporary folders, and no service begins in such a folder.
 fn keep_group_out(folder: &Path) {
     if let Ok(metadata) = std::fs::metadata(folder) {

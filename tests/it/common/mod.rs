@@ -31,7 +31,7 @@ mod wait;
 
 pub use asked::Asked;
 pub use background::Background;
-pub use executable::{coordinator_command, deaf, pause, run, scheduler_command, sctec, signal};
+pub use executable::{coordinator_command, deaf, pause, run, scheduler_command, sctec, signal, under_clock};
 pub use locks::Locks;
 pub use log_lines::{request_of, stamp};
 pub use pictures::picture;
