@@ -233,7 +233,7 @@ fn at_the_second_in_which_a_day_opens_a_hundred_ask_through_two_schedulers_and_t
     let folder = tempfile::tempdir().unwrap();
     let coordinator = Server::spawn(&mut coordinator_command(folder.path(), "127.0.0.1:0"), 1);
     // A day opens at a whole minute: so that the test need not wait for one, the schedulers' clocks are ahead.
-    let ahead = format!("+{}", 49 - SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() % 60 + 60);
+    let ahead = format!("+{}", 109 - SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() % 60);
     let [first, second] = [0, 1].map(|_| {
         let mut command = scheduler_command(folder.path(), &coordinator.url());
         under_clock(&ahead, &mut command);

@@ -37,7 +37,7 @@ async fn a_night_is_from_noon_to_noon_and_a_booking_across_midnight_is_whole_in_
     assert_eq!(browser.ask(rows).await, hours.join(" "));
     assert_eq!(browser.text("#grid [role=rowheader] .next:not(:empty)").await, "07/05");
     // The booking that ends at noon is in the night before.
-    browser.wait_text("#agenda-counts", "284 livres").await;
+    browser.wait_text("#agenda-counts", "livres 284").await;
     for time in ["23:50", "00:05"] {
         let label = format!("return document.querySelector('{}').getAttribute('aria-label')", cell(time));
         let label = browser.ask(&label).await;

@@ -9,7 +9,7 @@ use super::observatory::sign_in;
 use super::office::press;
 use super::proxy::Proxy;
 use crate::common::access::give;
-use crate::common::{http, wait_until};
+use crate::common::wait_until;
 
 /// The table of the name `file` that the browser has saved in `folder`, when it is there as a whole.
 fn saved(folder: &std::path::Path, file: &str) -> String {
@@ -21,6 +21,19 @@ fn saved(folder: &std::path::Path, file: &str) -> String {
 /// Lets the browser save files in `folder`.
 fn save_in(browser: &Browser, folder: &std::path::Path) {
     browser.cdp("Browser.setDownloadBehavior", &json!({"behavior": "allow", "downloadPath": folder}));
+}
+
+/// What a program that is not signed in gets at an address: the status, the media type and the text.
+async fn fetched(browser: &Browser, address: &str) -> [String; 3] {
+    let fetch = format!(
+        "window.fetched = undefined;
+         fetch({address:?}, {{credentials: 'omit'}}).then(async (it) =>
+             (window.fetched = [String(it.status), it.headers.get('Content-Type'), await it.text()]));
+         return true"
+    );
+    browser.ask(&fetch).await;
+    let answer = browser.wait("the answer", "return window.fetched").await;
+    serde_json::from_value(answer).unwrap()
 }
 
 /// Looks at what is shown, on a wide screen and on a telephone.
@@ -48,9 +61,9 @@ async fn the_bookings_of_a_telescope_and_ones_own_are_a_calendar_and_a_table() {
     let starts = |calendar: &str| calendar.matches("BEGIN:VEVENT").count();
     let read = async |browser: &Browser| {
         let href = browser.ask("return document.querySelector('#take a').href").await;
-        let answer = http("GET", href.as_str().unwrap(), None);
-        assert_eq!(answer.header("content-type"), Some("text/calendar; charset=utf-8"), "{href}");
-        answer.body
+        let [status, kind, calendar] = fetched(browser, href.as_str().unwrap()).await;
+        assert_eq!((status.as_str(), kind.as_str()), ("200", "text/calendar; charset=utf-8"), "{href}");
+        calendar
     };
     browser.wait_text("#take", "Acadêmico Hubble").await;
     assert_eq!(starts(&read(&browser).await), 2);
@@ -103,8 +116,8 @@ async fn where_everybody_says_who_they_are_a_calendar_has_secret_addresses() {
     looked(&browser, &Axe::load(), "a secret address").await;
     browser.look(1280, 900, false);
     browser.picture("calendario").await;
-    let status = |address: &str| http("GET", address, None).status;
-    assert_eq!(status(&address), 200);
+    let [status, _, calendar] = fetched(&browser, &address).await;
+    assert!(status == "200" && calendar.contains("X-WR-CALNAME:Marie Curie"), "{status}: {calendar}");
     // It is shown once.
     press(&browser, "Fechar").await;
     browser.click("#take [data-focus=subscribe]").await;
@@ -113,7 +126,7 @@ async fn where_everybody_says_who_they_are_a_calendar_has_secret_addresses() {
     press(&browser, "Revogar").await;
     listed(&browser, 0).await;
     browser.wait_text("#dialog", "O endereço foi revogado.").await;
-    assert_eq!(status(&address), 401);
+    assert_eq!(fetched(&browser, &address).await[0], "401");
     assert_eq!(proxy.strays(), [""; 0]);
     assert_eq!(browser.console(), [""; 0]);
 }
