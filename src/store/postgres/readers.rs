@@ -1,5 +1,6 @@
 //! Reading beside the writer: a pool of connections, for readings and for what need not outlive a crash.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -28,6 +29,8 @@ const LONG_READ_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
 pub struct Readers {
     pool: Pool,
     connector: Connector,
+    /// Whose turn it was at the last look: the connections that are in the pool were opened since.
+    turn: AtomicUsize,
 }
 
 impl Readers {
@@ -42,7 +45,8 @@ impl Readers {
             .runtime(Runtime::Tokio1)
             .build();
         let pool = pool.map_err(|error| Error::NoConnection(error.to_string()))?;
-        Ok(Self { pool, connector })
+        let turn = connector.turned().into();
+        Ok(Self { pool, connector, turn })
     }
 
     /// Runs `read` with a connection of its own.
@@ -67,6 +71,10 @@ impl Readers {
         read: impl for<'c> FnOnce(&'c mut Client) -> BoxFuture<'c, Result<T, Error>> + Send,
     ) -> Result<T, StoreError> {
         let seen = self.connector.turned();
+        if self.turn.swap(seen, Ordering::Relaxed) != seen {
+            // Another task has found a host silent. Each connection to it would keep a reading waiting.
+            self.pool.retain(|_, _| false);
+        }
         let client = self.pool.get().await;
         if matches!(client, Err(PoolError::Timeout(TimeoutType::Create))) {
             // A server that is stopped takes connections, and says nothing.

@@ -2,6 +2,7 @@
 //! read it there, and an agenda that moves from SQLite.
 
 mod deep;
+mod frozen;
 mod plans;
 mod tls;
 
@@ -417,31 +418,6 @@ fn a_password_in_the_url_is_refused_and_not_repeated() {
         let (status, said) = refused(url, &[]);
         assert!(status == Some(2) && said.contains("PGPASSWORD") && !said.contains("segredo"), "{status:?}: {said}");
     }
-}
-
-/// A URL of the database at which a host comes first whose processes stand still: it accepts connections, and never answers.
-fn behind_a_silent_host(database: &Database) -> (std::net::TcpListener, String) {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = database.url();
-    let (begin, hosts) = url.split_once('@').unwrap();
-    let url = format!("{begin}@{},{hosts}", silent.local_addr().unwrap());
-    (silent, url)
-}
-
-#[test]
-#[ignore = "needs PostgreSQL"]
-fn a_host_that_is_silent_keeps_nobody_from_the_primary() {
-    let (database, folders) = (Database::create(), [TempDir::new().unwrap(), TempDir::new().unwrap()]);
-    let coordinator = Server::spawn(&mut coordinator_command(folders[1].path(), "127.0.0.1:0"), 1);
-    let (_silent, url) = behind_a_silent_host(&database);
-    let mut command = sctec();
-    command.args(["serve-scheduler", "--listen", "127.0.0.1:0", "--coordinator", &coordinator.url(), "--data-dir"]);
-    let scheduler = Server::spawn(command.arg(folders[0].path()).args(["--store", &url]), 1);
-    let body = json!({"cientista_id": 1, "horario_inicio_utc": SLOT}).to_string();
-    let answer = http("POST", &format!("{}/agendamentos", scheduler.url()), Some(("application/json", &body)));
-    assert_eq!(answer.status, 201, "{}", answer.body);
-    let said = audit(&["--store", &url, "--count"]).output().unwrap();
-    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 #[test]
