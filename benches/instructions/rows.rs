@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
+use hyper::http::request::Builder;
 use sctec::time::Timestamp;
 
 use crate::common::{Services, run};
@@ -30,6 +31,10 @@ pub enum Row {
     Lock,
     /// `GET /time`.
     Time,
+    /// `GET /cientistas/1`: a small answer, of a client that has a rate.
+    Reading,
+    /// The same, of a client with a token.
+    ReadingWithToken,
 }
 
 /// What makes the requests of a row.
@@ -42,8 +47,16 @@ pub struct Asking {
 }
 
 impl Row {
-    pub const ALL: [Self; 6] =
-        [Self::Booking, Self::BookingWithToken, Self::BookingWithRules, Self::Refusal, Self::Lock, Self::Time];
+    pub const ALL: [Self; 8] = [
+        Self::Booking,
+        Self::BookingWithToken,
+        Self::BookingWithRules,
+        Self::Refusal,
+        Self::Lock,
+        Self::Time,
+        Self::Reading,
+        Self::ReadingWithToken,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -53,13 +66,16 @@ impl Row {
             Self::Refusal => "refusal",
             Self::Lock => "lock",
             Self::Time => "time",
+            Self::Reading => "reading",
+            Self::ReadingWithToken => "reading_with_token",
         }
     }
 
     /// How the scheduler is started.
     pub const fn scheduler_args(self) -> &'static [&'static str] {
         match self {
-            Self::BookingWithToken => &["--access", "token", "--rate", "1000000"],
+            Self::BookingWithToken | Self::ReadingWithToken => &["--access", "token", "--rate", "1000000"],
+            Self::Reading => &["--rate", "1000000"],
             // Longer than the row takes.
             Self::Refusal => &["--lock-retention-ms", "60000"],
             _ => &[],
@@ -70,7 +86,7 @@ impl Row {
     pub const fn concerns(self) -> [bool; 2] {
         match self {
             Self::Lock => [false, true],
-            Self::Time => [true, false],
+            Self::Time | Self::Reading | Self::ReadingWithToken => [true, false],
             _ => [true, true],
         }
     }
@@ -80,7 +96,7 @@ impl Row {
         match self {
             Self::Booking | Self::BookingWithToken | Self::BookingWithRules => 201,
             Self::Refusal => 409,
-            Self::Lock | Self::Time => 200,
+            Self::Lock | Self::Time | Self::Reading | Self::ReadingWithToken => 200,
         }
     }
 
@@ -88,7 +104,7 @@ impl Row {
     pub fn begin(self, services: &Services) -> Outcome<Asking> {
         let mut bearer = None;
         match self {
-            Self::BookingWithToken => {
+            Self::BookingWithToken | Self::ReadingWithToken => {
                 let dir = services.data_dir().to_str().ok_or("a folder's name")?;
                 let token =
                     run(&["token", "create", "ana", "--role", "cientista", "--scientist", "1", "--data-dir", dir]);
@@ -104,7 +120,7 @@ impl Row {
                     return Err(answer.to_string().into());
                 }
             }
-            Self::Booking | Self::Lock | Self::Time => {}
+            Self::Booking | Self::Lock | Self::Time | Self::Reading => {}
         }
         Ok(Asking { row: self, bearer, next: AtomicU64::new(0) })
     }
@@ -116,6 +132,7 @@ impl Asking {
         let next = || self.next.fetch_add(1, Ordering::Relaxed);
         let (path, body) = match self.row {
             Row::Time => return Ok(Request::get("/time").body(Full::default())?),
+            Row::Reading | Row::ReadingWithToken => return self.sent(Request::get("/cientistas/1"), String::new()),
             Row::BookingWithRules => return ruled::booking(next(), SCIENTISTS, true),
             Row::Lock => {
                 let path = if nth.is_multiple_of(2) { "/lock" } else { "/unlock" };
@@ -124,7 +141,11 @@ impl Asking {
             Row::Booking | Row::BookingWithToken => ("/agendamentos", booking(next())?),
             Row::Refusal => ("/agendamentos", booking(0)?),
         };
-        let mut request = Request::post(path).header("content-type", "application/json");
+        self.sent(Request::post(path).header("content-type", "application/json"), body)
+    }
+
+    /// With the token, if the row has one.
+    fn sent(&self, mut request: Builder, body: String) -> Outcome<Request<Full<Bytes>>> {
         if let Some(bearer) = &self.bearer {
             request = request.header("authorization", bearer);
         }
