@@ -102,6 +102,7 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
             changed_at: None,
             cancelled_at: None,
             cancel_reason: Some("nuvens de poeira".to_owned()),
+            receipt: None,
         };
         let name = name.to_owned();
         let scientist =

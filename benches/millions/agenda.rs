@@ -113,6 +113,7 @@ impl Agenda {
             changed_at: None,
             cancelled_at: None,
             cancel_reason: None,
+            receipt: None,
         };
         // Below what a coordinator that has just begun takes for a count of its own: it is lifted by a million at the most.
         let token_seen = 1 + id / 8;
