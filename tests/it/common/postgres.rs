@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -50,11 +50,6 @@ impl Database {
         let name = format!("teste_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         SERVER.psql("postgres", &format!("CREATE DATABASE {name}")).unwrap();
         Self { name }
-    }
-
-    /// The address of its server.
-    pub fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], SERVER.port).into()
     }
 
     /// Where it is, as `--store` takes it.

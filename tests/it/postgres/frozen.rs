@@ -23,6 +23,11 @@ fn behind(first: SocketAddr, database: &Database) -> String {
     format!("{begin}@{first},{hosts}")
 }
 
+/// Where the server of a database listens.
+fn address_of(database: &Database) -> SocketAddr {
+    database.url().split(['@', '/']).find_map(|part| part.parse().ok()).unwrap()
+}
+
 /// The scheduler of a folder, and a coordinator with its data beside it.
 fn services(folder: &TempDir, url: &str) -> (Server, Server) {
     let coordinator = Server::spawn(&mut coordinator_command(&folder.path().join("travas"), "127.0.0.1:0"), 1);
@@ -100,7 +105,7 @@ fn a_host_that_was_silent_from_the_first_keeps_nobody_from_the_primary() {
 #[ignore = "needs PostgreSQL"]
 fn a_host_that_freezes_is_left_by_all_connections_once_one_has_found_it_silent() {
     let (database, folder) = (Database::create(), TempDir::new().unwrap());
-    let host = Host::before(database.address());
+    let host = Host::before(address_of(&database));
     let (scheduler, _coordinator) = services(&folder, &behind(host.address, &database));
     assert_eq!(book(&scheduler, "2031-03-01T03:00:00Z"), 201);
     assert!(all_read(&scheduler));
