@@ -90,13 +90,23 @@ pub struct Word<'a>(pub &'a str);
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain =
-            |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '+' | '%' | '@' | '#' | '~');
-        if !self.0.is_empty() && self.0.chars().all(|c| plain(c) && !is_unsafe(c)) {
+        if is_plain_word(self.0) {
             return f.write_str(self.0);
         }
         write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
     }
+}
+
+/// Whether a word needs no quotes.
+fn is_plain_word(word: &str) -> bool {
+    let is_sign = |c: char| matches!(c, '-' | '_' | '.' | ':' | '/' | '+' | '%' | '@' | '#' | '~');
+    // Most words have only ASCII, whose letters and digits are safe.
+    let is_plain = if word.is_ascii() {
+        word.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_sign(byte.into()))
+    } else {
+        word.chars().all(|c| (c.is_alphanumeric() || is_sign(c)) && !is_unsafe(c))
+    };
+    is_plain && !word.is_empty()
 }
 
 /// Several words, one after the other.
@@ -113,19 +123,34 @@ impl<T: AsRef<str>> fmt::Display for Words<'_, T> {
 }
 
 /// Appends a field's value: the escaped text, in quotes unless it is a plain word.
-pub fn push_value(line: &mut String, value: &str) {
+pub fn push_value(line: &mut String, value: &fmt::Arguments<'_>) {
+    // Most values are plain words, which stay where they were written.
+    if let Some(value) = pushed_unless(line, value, is_plain_word) {
+        // Writing to a `String` cannot fail.
+        let _ = write!(Escaped(line), "{}", Word(&value));
+    }
+}
+
+/// Appends a text to the line if it `may_stay` there as it is. Else the text.
+fn pushed_unless(line: &mut String, text: &fmt::Arguments<'_>, may_stay: fn(&str) -> bool) -> Option<String> {
+    let start = line.len();
     // Writing to a `String` cannot fail.
-    let _ = write!(Escaped(line), "{}", Word(value));
+    let _ = line.write_fmt(*text);
+    (!may_stay(&line[start..])).then(|| line.split_off(start))
 }
 
 /// Appends a message, escaped as the line's grammar has it.
-pub fn push_message(line: &mut String, message: &str) {
-    let mut line = Escaped(line);
-    if memchr::memchr3(b'"', b'=', b'\\', message.as_bytes()).is_none() {
-        // Writing to a `String` cannot fail.
-        let _ = line.write_str(message);
-        return;
+pub fn push_message(line: &mut String, message: &fmt::Arguments<'_>) {
+    let is_plain = |text: &str| !has_unsafe(text) && memchr::memchr3(b'"', b'=', b'\\', text.as_bytes()).is_none();
+    // Most messages are plain, and stay where they were written.
+    if let Some(message) = pushed_unless(line, message, is_plain) {
+        push_escaped(line, &message);
     }
+}
+
+/// Appends a message that has a character that is unsafe, or a sign of the grammar.
+fn push_escaped(line: &mut String, message: &str) {
+    let mut line = Escaped(line);
     let with_quotes = closes_its_quotes(message);
     let (mut quoted, mut after_backslash) = (false, false);
     for c in message.chars() {
@@ -176,7 +201,7 @@ mod tests {
 
     fn message(text: &str) -> String {
         let mut line = String::new();
-        push_message(&mut line, text);
+        push_message(&mut line, &format_args!("{text}"));
         line
     }
 
@@ -298,7 +323,7 @@ mod tests {
         fn only_our_fields_are_fields(text in forgery(), name in forgery(), value in forgery()) {
             let mut line = message(&format!("{text} {} {text}", Word(&name)));
             line.push_str(" req=r-1 de=");
-            push_value(&mut line, &value);
+            push_value(&mut line, &format_args!("{value}"));
             prop_assert!(!line.contains(is_unsafe), "{}", line);
             let found = fields(&line);
             let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();

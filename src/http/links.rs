@@ -13,6 +13,9 @@ use super::prefix::seen;
 /// RFC 3986's unreserved characters stay as they are; all others are encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Room for most queries, so that a path with one need not grow.
+const QUERY_BYTES: usize = 96;
+
 /// The relations of pages, with their registered names.
 const REGISTERED: [(&str, &str); 4] =
     [("self", "self"), ("anterior", "prev"), ("proxima", "next"), ("seguinte", "next")];
@@ -154,7 +157,8 @@ impl Serialize for Links {
 
 /// `path?name=value&…` with the values encoded.
 pub fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut href = path.to_owned();
+    let mut href = String::with_capacity(path.len() + QUERY_BYTES);
+    href.push_str(path);
     for (index, (name, value)) in pairs.into_iter().enumerate() {
         href.push(if index == 0 { '?' } else { '&' });
         href.push_str(name);
@@ -166,7 +170,8 @@ pub fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a 
 
 /// `name` as one segment of a path.
 pub fn path_segment(name: &str) -> String {
-    utf8_percent_encode(name, ENCODED).to_string()
+    // A name that needs no encoding is copied whole.
+    Cow::from(utf8_percent_encode(name, ENCODED)).into_owned()
 }
 
 #[cfg(test)]

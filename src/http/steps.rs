@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
+use crate::time::micros;
+
 /// The steps so far, each by its name.
 ///
 /// A std lock around a few small values: a request's own task notes them, and the connection reads them.
@@ -30,14 +32,22 @@ impl Steps {
     /// The header's value, in milliseconds; `total` is the last of them.
     pub fn header(&self, total: Duration) -> HeaderValue {
         let mut text = String::with_capacity(64);
-        // Writing to a `String` cannot fail.
         self.each(|(name, took)| {
-            let _ = write!(text, "{name};dur={:.3}, ", took.as_secs_f64() * 1000.0);
+            push(&mut text, name, *took);
+            text.push_str(", ");
         });
-        let _ = write!(text, "total;dur={:.3}", total.as_secs_f64() * 1000.0);
+        push(&mut text, "total", total);
         // Names are tokens, and the rest is digits and punctuation.
         HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("total"))
     }
+}
+
+/// Appends a step with its milliseconds, to the microsecond that has begun.
+fn push(text: &mut String, name: &str, took: Duration) {
+    let us = micros(took);
+    text.push_str(name);
+    // Writing to a `String` cannot fail.
+    let _ = write!(text, ";dur={}.{:03}", us / 1000, us % 1000);
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use super::queue::Reach;
 use super::stream::Output;
 use crate::text::{escaped, push_message, push_value};
 
+/// Room for most lines, so that they need not grow.
+const LINE_BYTES: usize = 192;
+
 /// The assignment's line.
 pub struct TextDrain {
     service: &'static str,
@@ -32,13 +35,10 @@ impl Drain for TextDrain {
         if !record.level().is_at_least(self.level) {
             return Ok(());
         }
-        let mut line = String::with_capacity(192);
+        let mut line = String::with_capacity(LINE_BYTES);
         line.push_str(self.service);
         line.push(':');
-        match record.msg().as_str() {
-            Some(literal) => push_message(&mut line, literal),
-            None => push_message(&mut line, &record.msg().to_string()),
-        }
+        push_message(&mut line, record.msg());
         let mut pairs = Pairs(&mut line);
         let _ = values.serialize(record, &mut pairs);
         let _ = record.kv().serialize(record, &mut pairs);
@@ -112,15 +112,15 @@ struct Pairs<'a>(&'a mut String);
 
 impl slog::Serializer for Pairs<'_> {
     fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        self.emit_str(key, &value.to_string())
-    }
-
-    fn emit_str(&mut self, key: slog::Key, value: &str) -> slog::Result {
         for part in [" ", key, "="] {
             self.0.push_str(part);
         }
         push_value(self.0, value);
         Ok(())
+    }
+
+    fn emit_str(&mut self, key: slog::Key, value: &str) -> slog::Result {
+        self.emit_arguments(key, &format_args!("{value}"))
     }
 }
 

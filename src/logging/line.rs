@@ -52,15 +52,21 @@ impl Line {
     /// Appends the line with its stamp and its end. The assignment's instant has milliseconds; the microseconds follow at the
     /// end, so that lines of the same millisecond have an order too.
     pub fn push_to(&self, text: &mut String, at: Timestamp) {
-        // Writing to a `String` cannot fail.
         match self {
             Self::Text { level, rest } => {
-                let _ = write!(text, "{}:{}:", level_name(*level), at.millis());
-                text.push_str(rest);
-                let _ = write!(text, " us={:03}", at.as_micros() % 1000);
+                text.push_str(level_name(*level));
+                text.push(':');
+                at.millis().push_to(text);
+                for part in [":", rest, " us="] {
+                    text.push_str(part);
+                }
+                // Writing to a `String` cannot fail.
+                let _ = write!(text, "{:03}", at.as_micros() % 1000);
             }
             Self::Json { rest } => {
-                let _ = write!(text, "{{\"timestamp_utc\":\"{}\",", at.micros());
+                text.push_str("{\"timestamp_utc\":\"");
+                at.micros().push_to(text);
+                text.push_str("\",");
                 text.push_str(rest);
             }
             Self::Whole(line) => text.push_str(line),

@@ -4,6 +4,7 @@
 //! decide take the present instant as an argument. Only the callers at the edge read a [`Clock`]. A test can use a clock that
 //! stands still.
 
+mod calendar;
 mod rfc3339;
 
 use std::fmt;
@@ -94,6 +95,13 @@ impl Timestamp {
 pub struct Rfc3339 {
     at: Timestamp,
     fraction_digits: usize,
+}
+
+impl Rfc3339 {
+    /// Appends it to a text: a line of the log does without the general machinery of formatting.
+    pub fn push_to(self, text: &mut String) {
+        text.push_str(rfc3339::write(self.at.0, self.fraction_digits, &mut [0; LONGEST]));
+    }
 }
 
 impl fmt::Display for Rfc3339 {

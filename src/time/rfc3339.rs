@@ -1,12 +1,14 @@
 //! Parses and writes an instant in the exact form of [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6).
 //!
-//! The grammar of §5.6 and the restrictions of §5.7 are implemented here; the calendar is jiff's. jiff has a parser too, but it
-//! accepts more than RFC 3339 (week dates, offsets of more than a day, second 60 at any time), and at most nine fraction digits. And it has
-//! a printer, for any zone and any year, which takes ten times as long: a booking has some thirty instants in its answer, its record, its
-//! event and its lines of the log.
+//! The grammar of §5.6 and the restrictions of §5.7 are implemented here; the calendar of what is read is jiff's. jiff has a parser too,
+//! but it accepts more than RFC 3339 (week dates, offsets of more than a day, second 60 at any time), and at most nine fraction digits. And
+//! it has a printer, for any zone and any year, which takes many times as long: a booking has some forty instants in its answer, its record,
+//! its event and its lines of the log. So the date of what is written is reckoned by `calendar`.
 
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
+
+use super::calendar::{DAY_SECONDS, date};
 
 /// Why a text is not a [`Timestamp`](super::Timestamp). Shown to the client, hence in Portuguese.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,25 +51,27 @@ const SHAPE: &[u8] = b"2025-10-26T18:00:04.500123Z";
 /// Writes the instant `micros` microseconds after 1970, in a year of four digits, with up to six digits of its fraction. Further digits are cut.
 pub fn write(micros: i64, fraction_digits: usize, text: &mut [u8; LONGEST]) -> &str {
     text.copy_from_slice(SHAPE);
-    // Such a year is within jiff's range.
-    let at = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
-    let date_time = Offset::UTC.to_datetime(at);
-    put(&mut text[0..4], date_time.year().unsigned_abs().into());
-    put(&mut text[5..7], date_time.month().unsigned_abs().into());
-    put(&mut text[8..10], date_time.day().unsigned_abs().into());
-    put(&mut text[11..13], date_time.hour().unsigned_abs().into());
-    put(&mut text[14..16], date_time.minute().unsigned_abs().into());
-    put(&mut text[17..19], date_time.second().unsigned_abs().into());
-    put(&mut text[20..26], date_time.subsec_nanosecond().unsigned_abs() / 1000);
+    let seconds = micros.div_euclid(1_000_000);
+    let (year, month, day) = date(seconds.div_euclid(DAY_SECONDS));
+    let of_day = seconds.rem_euclid(DAY_SECONDS);
+    put(&mut text[0..4], year);
+    put(&mut text[5..7], month);
+    put(&mut text[8..10], day);
+    put(&mut text[11..13], of_day / 3600);
+    put(&mut text[14..16], of_day / 60 % 60);
+    put(&mut text[17..19], of_day % 60);
+    put(&mut text[20..26], micros.rem_euclid(1_000_000));
     let end = if fraction_digits == 0 { 19 } else { 20 + fraction_digits };
     text[end] = b'Z';
     std::str::from_utf8(&text[..=end]).expect("digits and signs of ASCII")
 }
 
 /// Writes a number over all of `digits`.
-fn put(digits: &mut [u8], mut number: u32) {
+fn put(digits: &mut [u8], number: i64) {
+    // No number here has more than six digits, or is negative.
+    let mut number = u32::try_from(number).unwrap_or_default();
     for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789"[(number % 10) as usize];
+        *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
 }

@@ -13,7 +13,7 @@ use self::calendar::{calendar, subscribe};
 pub use self::conflict::{after_conflict, after_validation};
 pub use self::contests::{contest_of_slot, of_contest};
 pub use self::entry::{
-    KEYS_PATH, NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
+    NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
 };
 pub use self::waits::{of_wait, of_waits, to_book, to_wait, to_waits, wait_path};
 use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};
@@ -232,7 +232,7 @@ pub fn of_free(telescope: &str, request: &FreeRequest) -> Links {
     let limit = request.limit.to_string();
     let pairs = [("perto_de", near.as_str()), ("duracao_min", &duration), ("limite", &limit)];
     Links::new()
-        .with("self", Link::get(with_query(&format!("{}/livres", telescope_path(telescope)), pairs)))
+        .with("self", Link::get(with_query(&(telescope_path(telescope) + "/livres"), pairs)))
         .with("agenda", any_timetable(telescope))
         .with("telescopio", Link::get(telescope_path(telescope)))
 }
@@ -302,7 +302,7 @@ fn contest_path(booking: i64) -> String {
 /// encoded. So they get a mark that no other code begins with.
 pub fn telescope_path(code: &str) -> String {
     let mark = if matches!(code, "." | "..") { "~" } else { "" };
-    format!("/telescopios/{mark}{}", path_segment(code))
+    ["/telescopios/", mark, &path_segment(code)].concat()
 }
 
 /// The code of a telescope, from its segment of a path.
@@ -339,14 +339,14 @@ fn any_free(telescope: &str) -> Link {
 /// One period of a telescope's agenda.
 pub fn timetable_href(telescope: &str, period: Period) -> String {
     let (from, until) = (period.start().seconds().to_string(), period.end().seconds().to_string());
-    with_query(&format!("{}/agenda", telescope_path(telescope)), [("de", from.as_str()), ("ate", &until)])
+    with_query(&(telescope_path(telescope) + "/agenda"), [("de", from.as_str()), ("ate", &until)])
 }
 
 /// To the free slots nearest to `slots`, for the same duration.
 fn free_near(telescope: &str, slots: SlotRange) -> Link {
     let (near, duration) = (slots.start().seconds().to_string(), slots.duration_min().to_string());
     let pairs = [("perto_de", near.as_str()), ("duracao_min", &duration)];
-    let href = with_query(&format!("{}/livres", telescope_path(telescope)), pairs);
+    let href = with_query(&(telescope_path(telescope) + "/livres"), pairs);
     Link::titled(href, "Os horários livres mais próximos")
 }
 

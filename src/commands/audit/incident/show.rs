@@ -178,8 +178,8 @@ fn push_pair(text: &mut String, name: &str, value: &Value) {
     text.push_str(&escaped(name));
     text.push('=');
     match value {
-        Value::String(value) => push_value(text, value),
-        other => push_value(text, &other.to_string()),
+        Value::String(value) => push_value(text, &format_args!("{value}")),
+        other => push_value(text, &format_args!("{other}")),
     }
 }
 
