@@ -30,6 +30,7 @@ pub(crate) mod parameters;
 pub(crate) mod pass;
 mod pieces;
 pub(crate) mod precondition;
+pub mod prefer;
 pub mod prefix;
 pub(crate) mod presence;
 pub(crate) mod problem;

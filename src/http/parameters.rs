@@ -1,9 +1,10 @@
 //! Reads the parameters of a query and reports all wrong parameters in one answer, as [`super::fields`] does for a body.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::fields::{UNKNOWN_NAMED, shown, unknown_name, whole_number, within};
+use super::fields::{UNKNOWN_NAMED, Within, shown, unknown_name, whole_number};
 use super::problem::{FieldError, Problem};
 use super::wrong::{FieldCode, Wrong};
 use crate::time::Timestamp;
@@ -80,15 +81,15 @@ impl Parameters {
 
     /// An integer within `range`, if the parameter is present.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
-        let words = within(&range);
-        self.integer_as(name, range, &words)
+        let words = Within(*range.start(), *range.end());
+        self.integer_as(name, range, words)
     }
 
     /// An integer within `range`, if the parameter is present. `words` say which value would be right.
-    pub fn integer_as(&mut self, name: &str, range: RangeInclusive<i64>, words: &str) -> Option<i64> {
+    pub fn integer_as(&mut self, name: &str, range: RangeInclusive<i64>, words: impl Display) -> Option<i64> {
         self.parsed(name, |text| {
             let value = whole_number(text).filter(|value| range.contains(value));
-            value.ok_or_else(|| FieldCode::Number.says(words))
+            value.ok_or_else(|| FieldCode::Number.says(words.to_string()))
         })
     }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use slog::{Logger, info};
 
+use super::prefer::{APPLIED, preference};
 use super::problem::{FieldError, Problem};
 use super::represent::changed;
 use super::response::{self, Response};
@@ -38,13 +39,7 @@ pub enum Handling {
 impl Handling {
     /// Reads the preference from the request's headers.
     pub fn asked(headers: &HeaderMap) -> Option<Self> {
-        let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
-        let (_, value) = values
-            .flat_map(preferences)
-            // A preference's parameters follow a semicolon. `handling` has no parameters, so they are ignored.
-            .filter_map(|preference| preference.split(';').next().unwrap_or_default().split_once('='))
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case("handling"))?;
-        let value = value.trim().trim_matches('"');
+        let value = preference(headers, "handling")?;
         if value.eq_ignore_ascii_case("strict") {
             Some(Self::Strict)
         } else {
@@ -62,7 +57,7 @@ impl Handling {
 
     /// Adds the header `Preference-Applied` to an answer.
     pub fn note(self, response: &mut Response) {
-        response.headers_mut().insert("preference-applied", HeaderValue::from_static(self.applied()));
+        response.headers_mut().append(APPLIED, HeaderValue::from_static(self.applied()));
     }
 }
 
@@ -113,15 +108,6 @@ impl Passed {
     fn lock(&self) -> MutexGuard<'_, Unknown> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Splits a header into its preferences. A comma inside a quoted value is not a separator.
-fn preferences(header: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    header.split(move |c| {
-        quoted ^= c == '"';
-        c == ',' && !quoted
-    })
 }
 
 /// The unknown fields of one request, or of one operation of a batch.

@@ -41,10 +41,9 @@ const FREE_MAX: i64 = 50;
 const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, proposta_id, duracao_min, horario_fim_utc, instante_clique_utc, token_hora, alvo, observacoes";
 /// Members of a booking's answer that only the server decides. A client that sends back what it read may leave them in.
 /// So may a client that sends back a slot of the agenda.
-pub const ANSWERED_FIELDS: [&str; 13] = [
+pub const ANSWERED_FIELDS: [&str; 12] = [
     "id",
     "carimbo_utc",
-    "recibo",
     "criado_em_utc",
     "alterado_em_utc",
     "versao",
@@ -93,12 +92,12 @@ pub fn booking(mut fields: Fields<'_>) -> (Draft, Vec<FieldError>) {
 
 /// A duration, as far as it can be read. The rules of the draft judge a number of minutes.
 pub fn duration(fields: &mut Fields<'_>) -> Option<i64> {
-    let words = SlotRangeError::Duration.to_string();
-    fields.number("duracao_min", &words, |digits| {
+    let words = SlotRangeError::Duration;
+    fields.number("duracao_min", words, |digits| {
         if digits.contains(['.', 'e', 'E']) {
             return Err(FieldCode::Number.says(format!("{words}, sem ponto nem expoente")));
         }
-        digits.parse().map_err(|_| FieldCode::Duration.says(words.as_str()))
+        digits.parse().map_err(|_| FieldCode::Duration.says(words.to_string()))
     })
 }
 

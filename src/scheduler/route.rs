@@ -9,7 +9,6 @@ pub enum Route {
     Describe,
     Page,
     Time,
-    Keys,
     Telescopes,
     Telescope,
     CreateTelescope,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::{Value, json};
 
 use crate::common::election::without_election;
-use crate::common::{Locks, Services, http, pause, run, try_http, wait_until};
+use crate::common::{Locks, Services, http, http_with, pause, run, try_http, wait_until};
 
 #[test]
 fn the_simplest_client_sends_one_name() {
@@ -116,6 +116,37 @@ fn a_batch_decides_each_on_its_own_in_order() {
     // A name that looks like pairs is a name.
     locks.lock(&json!({"recurso": "X req=forjado token=1"}));
     wait_until("it is quoted", || log().contains("Lock concedido para recurso \"X req=forjado token=1\" req="));
+}
+
+#[test]
+fn a_batch_that_asks_for_short_answers_gets_what_a_scheduler_reads() {
+    let locks = Locks::start();
+    let operations = json!({"operacoes": [
+        {"op": "lock", "recurso": "X", "desconhecido": 1},
+        {"op": "lock", "recurso": "X", "espera_ms": 30_000},
+        {"op": "lock", "recurso": "Y", "ttl_ms": 0},
+        {"op": "unlock", "recurso": "X"},
+    ]});
+    let body = Some(("application/json", &*operations.to_string()));
+    let answer = http_with("POST", &locks.url("/lote"), body, &[("Prefer", "return=minimal")]);
+    assert_eq!(answer.header("preference-applied"), Some("return=minimal"));
+    let mut answers = answer.json()["respostas"].as_array().unwrap().clone();
+    let lease = answers[0].as_object_mut().unwrap();
+    assert_eq!(lease.remove("avisos").unwrap()[0]["campo"], "desconhecido");
+    let names: Vec<_> = lease.keys().map(String::as_str).collect();
+    assert_eq!(names, ["status", "situacao", "trava_id", "token", "ttl_ms", "resta_ms", "esperou_ms"]);
+    // The release comes later in the batch, and is decided before the wait is over.
+    assert_eq!((&answers[1]["status"], &answers[1]["situacao"]), (&json!(200), &json!("concedido")));
+    assert_eq!((&answers[2]["codigo"], answers[2]["erros"].is_array()), (&json!("campos_invalidos"), true));
+    assert_eq!(answers[3], json!({"status": 200, "liberado": true}));
+    let busy = http_with(
+        "POST",
+        &locks.url("/lote"),
+        Some(("application/json", r#"{"operacoes": [{"op": "lock", "recurso": "X"}]}"#)),
+        &[("Prefer", "return=minimal, handling=strict")],
+    );
+    assert_eq!(busy.header("preference-applied"), Some("return=minimal"));
+    assert_eq!(busy.json()["respostas"], json!([{"status": 409, "codigo": "ocupado", "recurso": "X"}]));
 }
 
 #[test]

@@ -74,7 +74,6 @@ mod proposals;
 mod queues;
 mod quotas;
 mod rates;
-mod receipts;
 mod request_ids;
 mod rules;
 mod scale;

@@ -22,6 +22,7 @@ use super::ready::{Failure, NOT_A_SCHEDULER, TOO_FAST};
 use crate::access::secret::Secret;
 use crate::coordinator::protocol::{NOT_ELECTED, path};
 use crate::http::client::{NotProven, Pool, whole_body};
+use crate::http::prefer::MINIMAL;
 use crate::http::tls::Trust;
 use crate::http::unreachable::{causes, logged};
 use rust_i18n::t;
@@ -141,7 +142,7 @@ impl Transport {
         self.send(request.body(Full::default()).map_err(|error| error.to_string())?).await
     }
 
-    /// The head of the answer to a request with a body of JSON.
+    /// The head of the answer to a request with a body of JSON. The answer may be a short one.
     ///
     /// # Errors
     /// In words, when there is none.
@@ -150,6 +151,8 @@ impl Transport {
             .method(Method::POST)
             .uri(uri)
             .header(CONTENT_TYPE, "application/json")
+            // Coordinators that do not know this answer at length.
+            .header("prefer", MINIMAL)
             .body(Full::new(body.clone()))
             .map_err(|error| error.to_string())?;
         self.send(request).await

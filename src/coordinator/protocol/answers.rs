@@ -212,9 +212,11 @@ mod tests {
     use super::*;
     use crate::coordinator::kinds;
     use crate::coordinator::protocol::batch::WrittenAnswer;
+    use crate::coordinator::protocol::replies::{BriefBusy, ShownLease};
     use crate::coordinator::table::{Acquire, LeaseId, Release};
-    use crate::http::links::Links;
+    use crate::http::links::{Link, Links};
     use crate::http::problem::Problem;
+    use crate::time::Timestamp;
 
     fn lock() -> Operation {
         Operation::Lock(Acquire {
@@ -233,18 +235,20 @@ mod tests {
         LeaseReply {
             status: Some(200),
             situacao: "concedido",
-            recursos: ["X"].map(Arc::from).into(),
             trava_id: LeaseId(3),
             token: 4,
-            dono: None,
             ttl_ms: 1000,
             resta_ms: Some(999),
-            expira_em_utc: String::new(),
             esperou_ms: None,
             disputa: None,
             sorteio: None,
-            links: Links::new(),
         }
+    }
+
+    fn shown() -> WrittenAnswer {
+        let (recursos, expira_em_utc) = (["X"].map(Arc::from).into(), Timestamp::MIN.micros());
+        let links = Links::new().with("renovar", Link::get("/renew"));
+        WrittenAnswer::Lease(Box::new(ShownLease { lease: lease(), recursos, dono: None, expira_em_utc, links }))
     }
 
     fn read(operation: &Operation, answer: &impl Serialize) -> Answer {
@@ -265,9 +269,11 @@ mod tests {
     #[test]
     fn an_answer_that_the_server_writes_is_the_one_that_a_client_reads() {
         let unlock = Operation::Unlock(Release::ById { lease: LeaseId(3), retention: Duration::ZERO });
-        let Answer::Lease(read_lease) = read(&lock(), &WrittenAnswer::Lease(lease())) else { panic!("no lease") };
-        assert_eq!((read_lease.trava_id, read_lease.token), (LeaseId(3), 4));
-        assert_eq!((read_lease.ttl_ms, read_lease.resta_ms), (1000, Some(999)));
+        for written in [shown(), WrittenAnswer::BriefLease(lease())] {
+            let Answer::Lease(read_lease) = read(&lock(), &written) else { panic!("no lease") };
+            assert_eq!((read_lease.trava_id, read_lease.token), (LeaseId(3), 4));
+            assert_eq!((read_lease.ttl_ms, read_lease.resta_ms), (1000, Some(999)));
+        }
         let released = ReleasedReply { status: Some(200), liberado: false, motivo: Some("expirado".into()) };
         let Answer::Released(released) = read(&unlock, &WrittenAnswer::Released(released)) else { panic!("no unlock") };
         assert_eq!((released.liberado, released.motivo.as_deref()), (false, Some("expirado")));
@@ -293,14 +299,21 @@ mod tests {
     fn the_servers_own_answers_are_read_in_one_pass() {
         let unlock = Operation::Unlock(Release::ById { lease: LeaseId(3), retention: Duration::ZERO });
         let busy = Problem::new(kinds::BUSY, "em uso").with("recurso", "X").to_value("r-1");
+        let brief = BriefBusy { status: 409, codigo: kinds::BUSY.code(), recurso: "X".into() };
         let written = [
-            (WrittenAnswer::Lease(lease()), lock()),
+            (shown(), lock()),
+            (WrittenAnswer::BriefLease(lease()), lock()),
             (WrittenAnswer::Released(ReleasedReply { status: Some(200), liberado: true, motivo: None }), unlock),
             (WrittenAnswer::Other(busy), lock()),
+            (WrittenAnswer::BriefBusy(brief), lock()),
         ];
         let (answers, operations): (Vec<_>, Vec<_>) = written.into_iter().unzip();
         let body = serde_json::to_vec(&json!({ "respostas": answers })).unwrap();
         let read = read_in_one_pass(&body, &operations.iter().collect::<Vec<_>>()).unwrap();
-        assert!(matches!(&read[..], [Answer::Lease(_), Answer::Released(_), Answer::Busy(_)]), "{read:?}");
+        let expected = matches!(
+            &read[..],
+            [Answer::Lease(_), Answer::Lease(_), Answer::Released(_), Answer::Busy(_), Answer::Busy(_)]
+        );
+        assert!(expected, "{read:?}");
     }
 }

@@ -1,12 +1,14 @@
 //! Several operations in one exchange: the body of `POST /lote`, its entries, and their answers.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::limits::{BATCH_MAX, BODY_BYTES};
-use super::replies::{LeaseReply, ReleasedReply};
+use super::replies::{BriefBusy, LeaseReply, ReleasedReply, ShownLease};
 use super::requests::{Operation, OperationKind};
 use crate::http::fields::Fields;
 use crate::http::problem::{FieldError, Problem};
@@ -48,11 +50,34 @@ impl BatchWriter {
     }
 }
 
+/// The fields of an entry, or that it is no object.
+pub type EntryFields<'a> = Result<Fields<'a>, FieldError>;
+
+/// A batch of objects, as the schedulers send it: its entries are split into their fields in one pass.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    operacoes: Vec<Fields<'a>>,
+}
+
 /// The entries of a batch, not yet read. Unknown fields beside them are noted.
 ///
 /// # Errors
 /// 400 or 422 when the body is not a batch.
-pub fn entries<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<&'a RawValue>, Problem> {
+pub fn entries<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<EntryFields<'a>>, Problem> {
+    // A derived reader takes a list for an object, too.
+    let text = std::str::from_utf8(body).ok().filter(|text| text.trim_start().starts_with('{'));
+    match text.and_then(|text| serde_json::from_str(text).ok()) {
+        Some(Batch { operacoes }) if (1..=BATCH_MAX).contains(&operacoes.len()) => {
+            Ok(operacoes.into_iter().map(Ok).collect())
+        }
+        _ => entries_one_by_one(body, unknown),
+    }
+}
+
+/// The entries of a batch that has other fields, or entries that are no objects, or that is none.
+fn entries_one_by_one<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<EntryFields<'a>>, Problem> {
     let mut fields = Fields::parse(body)?;
     let entries = fields.take("operacoes").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()));
     let entries = match entries {
@@ -72,7 +97,7 @@ pub fn entries<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<&'a RawV
         }
     };
     fields.finish_noting("", "operacoes", unknown).map_err(Problem::invalid_fields)?;
-    Ok(entries)
+    Ok(entries.into_iter().map(Fields::from_raw).collect())
 }
 
 /// An entry of a batch whose operation is not read yet.
@@ -87,10 +112,10 @@ impl<'a> Entry<'a> {
     ///
     /// # Errors
     /// When it is no object, or the name is not a request's.
-    pub fn read(raw: &'a RawValue) -> Result<Self, Vec<FieldError>> {
-        let mut fields = Fields::from_raw(raw).map_err(|error| vec![error])?;
+    pub fn read(fields: EntryFields<'a>) -> Result<Self, Vec<FieldError>> {
+        let mut fields = fields.map_err(|error| vec![error])?;
         let not_one = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo";
-        let read = |text: String| RequestId::parse(&text).ok_or_else(|| wrong("req", not_one));
+        let read = |text: Cow<'_, str>| RequestId::parse(&text).ok_or_else(|| wrong("req", not_one));
         let req = text(&mut fields, "req")?.map(read).transpose()?;
         let req = match (req, text(&mut fields, "req_cliente")?) {
             (Some(req), Some(chosen)) => Some(req.beside(&chosen).ok_or_else(|| wrong("req_cliente", not_one))?),
@@ -136,9 +161,13 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn text(fields: &mut Fields<'_>, name: &str) -> Result<Option<String>, Vec<FieldError>> {
+fn text<'a>(fields: &mut Fields<'a>, name: &str) -> Result<Option<Cow<'a, str>>, Vec<FieldError>> {
+    /// Borrowed from the body unless an escape is in it.
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     let Some(raw) = fields.take(name) else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(name, FieldCode::Kind.says("deve ser um texto")))
+    let read = serde_json::from_str(raw.get()).map(|Text(text)| Some(text));
+    read.map_err(|_| wrong(name, FieldCode::Kind.says("deve ser um texto")))
 }
 
 fn wrong(field: &str, wrong: impl Into<Wrong>) -> Vec<FieldError> {
@@ -150,7 +179,11 @@ fn wrong(field: &str, wrong: impl Into<Wrong>) -> Vec<FieldError> {
 #[serde(untagged)]
 pub enum WrittenAnswer {
     /// A lease.
-    Lease(LeaseReply),
+    Lease(Box<ShownLease>),
+    /// A lease, for a client that asked for short answers.
+    BriefLease(LeaseReply),
+    /// A resource is not free, for such a client.
+    BriefBusy(BriefBusy),
     /// What became of an unlock.
     Released(ReleasedReply),
     /// A problem document, which has its status already, or an answer with notices.
@@ -225,10 +258,38 @@ mod tests {
         let mut strict = Unknown::new(Some(Handling::Strict));
         let entries = entries(&body, &mut strict).unwrap();
         assert_eq!(entries.len(), operations.len());
-        for (operation, raw) in operations.iter().zip(entries) {
-            let entry = Entry::read(raw).unwrap();
+        for (operation, fields) in operations.iter().zip(entries) {
+            let entry = Entry::read(fields).unwrap();
             assert_eq!(entry.req.as_ref(), Some(&request()));
             assert_eq!(entry.operation(&mut strict).unwrap(), *operation);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_read_the_same_in_one_pass_and_entry_by_entry() {
+        let read = |body: &str| {
+            let mut unknown = Unknown::new(None);
+            let texts = |entries: Vec<EntryFields<'_>>| -> Vec<_> {
+                entries.into_iter().map(|entry| Entry::read(entry).map(|entry| entry.operation(&mut unknown))).collect()
+            };
+            entries(body.as_bytes(), &mut Unknown::new(None)).map(texts).map_err(|problem| problem.log_text())
+        };
+        let entries =
+            r#"{"op": "lock", "recurso": "X", "recurso": "Y"}, {"op": "unlock", "recurso": "\u00e9", "z": 1}, {}"#;
+        let plain = read(&format!(r#" {{"operacoes": [{entries}]}}"#)).unwrap();
+        assert_eq!(plain.len(), 3);
+        let beside = read(&format!(r#"{{"more": [null], "operacoes": [{entries}, 7]}}"#)).unwrap();
+        assert_eq!(format!("{plain:?}"), format!("{:?}", &beside[..3]));
+        assert!(beside[3].is_err());
+        for wrong in [
+            "[[{}]]",
+            r#"{"operacoes": []}"#,
+            r#"{"operacoes": {}}"#,
+            r#"{"operacoes": [{}], "operacoes": [{}]}"#,
+            "{}",
+            "",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -13,8 +13,26 @@ use serde::{Deserialize, Serialize};
 use super::names::{read_lease, write_lease};
 use crate::coordinator::table::{LeaseId, Resources};
 use crate::http::links::Links;
+use crate::time::Rfc3339;
 
-/// A lease: granted, or with `situacao` `renovado` and no `esperou_ms`, renewed.
+/// A lease, as the answer to a client shows it that did not ask for a short one.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShownLease {
+    /// What programs need of it.
+    #[serde(flatten)]
+    pub lease: LeaseReply,
+    /// What it locks.
+    pub recursos: Resources,
+    /// The owner that the request named.
+    pub dono: Option<Arc<str>>,
+    /// When its remaining life ends, by the coordinator's clock; for people, not for deciding.
+    pub expira_em_utc: Rfc3339,
+    /// The next steps: renew, release.
+    #[serde(rename = "_links")]
+    pub links: Links,
+}
+
+/// What programs need of a lease: granted, or with `situacao` `renovado` and no `esperou_ms`, renewed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LeaseReply {
     /// The operation's own status, inside a batch.
@@ -23,25 +41,16 @@ pub struct LeaseReply {
     /// `concedido` or `renovado`.
     #[serde(skip_deserializing)]
     pub situacao: &'static str,
-    /// What it locks.
-    #[serde(skip_deserializing)]
-    pub recursos: Resources,
     /// Proof of holding it.
     #[serde(serialize_with = "write_lease", deserialize_with = "read_lease")]
     pub trava_id: LeaseId,
     /// The fencing token.
     pub token: u64,
-    /// The owner that the request named.
-    #[serde(skip_deserializing)]
-    pub dono: Option<Arc<str>>,
     /// Its life from the grant or the renewal on.
     pub ttl_ms: u64,
     /// The remaining life now, rounded down. The first coordinators did not send it.
     #[serde(default)]
     pub resta_ms: Option<u64>,
-    /// When that ends, by the coordinator's clock; for people, not for deciding.
-    #[serde(skip_deserializing)]
-    pub expira_em_utc: String,
     /// How long the request waited for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub esperou_ms: Option<u64>,
@@ -51,9 +60,6 @@ pub struct LeaseReply {
     /// How the winner was drawn, if there was a tie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sorteio: Option<DrawReply>,
-    /// The next steps: renew, release.
-    #[serde(skip_deserializing, rename = "_links")]
-    pub links: Links,
 }
 
 /// A request in a contest.
@@ -117,6 +123,17 @@ pub struct BusyReply {
     /// How long this request waited for it.
     #[serde(skip_deserializing)]
     pub esperou_ms: u64,
+}
+
+/// The short form of a refusal (`ocupado`) inside a batch.
+#[derive(Debug, Serialize)]
+pub struct BriefBusy {
+    /// The operation's own status.
+    pub status: u16,
+    /// The code, for programs.
+    pub codigo: &'static str,
+    /// The first resource that was not free.
+    pub recurso: Arc<str>,
 }
 
 /// The answer to an unlock.

@@ -202,7 +202,7 @@ fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) ->
     let min_token = fields.integer_as("token_minimo", 0..=(TOKEN_MAX - 1).cast_signed(), MIN_TOKEN);
     let min_token = min_token.map_or(0, i64::cast_unsigned);
     let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
-    fields.finish_noting("", &format!("{LOCK_FIELDS}{also_known}"), unknown)?;
+    fields.finish_noting("", format_args!("{LOCK_FIELDS}{also_known}"), unknown)?;
     Ok(Acquire {
         resources: resources.into_iter().map(Arc::from).collect(),
         owner: owner.map(Arc::from),
@@ -221,7 +221,7 @@ fn read_renew(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -
         fields.reject("trava_id", FieldCode::Missing.says("é obrigatório"));
     }
     let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX);
-    fields.finish_noting("", &format!("{RENEW_FIELDS}{also_known}"), unknown)?;
+    fields.finish_noting("", format_args!("{RENEW_FIELDS}{also_known}"), unknown)?;
     // Without a lease there was an error above.
     Ok(Operation::Renew { lease: lease.unwrap_or(LeaseId(0)), ttl: ttl_ms.map(Duration::from_millis) })
 }
@@ -246,7 +246,7 @@ fn read_unlock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) 
         _ => {}
     }
     let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX).unwrap_or(0);
-    fields.finish_noting("", &format!("{UNLOCK_FIELDS}{also_known}"), unknown)?;
+    fields.finish_noting("", format_args!("{UNLOCK_FIELDS}{also_known}"), unknown)?;
     let retention = Duration::from_millis(retention_ms);
     Ok(match (lease, resource) {
         (Some(lease), _) => Release::ById { lease, retention },

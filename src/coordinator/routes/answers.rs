@@ -7,63 +7,18 @@ use serde::Serialize;
 
 use super::rights::Rights;
 use crate::coordinator::kinds;
-use crate::coordinator::protocol::replies::{BusyReply, ContenderReply, DrawReply, LeaseReply, ReleasedReply};
+use crate::coordinator::protocol::replies::BusyReply;
 use crate::coordinator::protocol::{grace, names};
 use crate::coordinator::service::outcome::{LockRefused, RenewRefused};
 use crate::coordinator::service::{ANSWERS_MAX, Service};
 use crate::coordinator::table::{
-    Bound, Busy, Contender, Draw, ForceTarget, Granted, Listed, Measure, NotGranted, NotLive, OverQuota, Released,
-    Resources, Shown, State, TOKEN_JUMP_MAX,
+    Bound, Busy, ForceTarget, Listed, Measure, NotGranted, NotLive, OverQuota, Resources, Shown, State, TOKEN_JUMP_MAX,
 };
 use crate::http::kind::{self, Kind};
 use crate::http::links::{Link, Links, path_segment};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::wrong::FieldCode;
 use crate::time::millis;
-
-/// A granted lease, with `left` of its life now.
-pub fn granted(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
-    lease(service, granted, left, "concedido", Some(millis(granted.waited)))
-}
-
-/// A renewed lease, with `left` of its life now.
-pub fn renewed(service: &Service, granted: &Granted, left: Duration) -> LeaseReply {
-    lease(service, granted, left, "renovado", None)
-}
-
-fn drawn(Draw { resource, seed }: &Draw) -> DrawReply {
-    DrawReply { recurso: Arc::clone(resource), semente: Arc::clone(seed) }
-}
-
-fn contender(Contender { stamp_us, entry, is_drawn }: &Contender) -> ContenderReply {
-    ContenderReply { carimbo_us: *stamp_us, entrada: entry.clone(), sorteada: *is_drawn }
-}
-
-fn lease(
-    service: &Service,
-    granted: &Granted,
-    left: Duration,
-    situacao: &'static str,
-    esperou_ms: Option<u64>,
-) -> LeaseReply {
-    LeaseReply {
-        status: None,
-        situacao,
-        recursos: Arc::clone(&granted.resources),
-        trava_id: granted.lease,
-        token: granted.token,
-        dono: granted.owner.clone(),
-        ttl_ms: millis(granted.ttl),
-        resta_ms: Some(millis(left)),
-        expira_em_utc: service.in_the_future(left).micros().to_string(),
-        esperou_ms,
-        disputa: granted.contenders.as_ref().map(|all| all.entries.iter().map(contender).collect()),
-        sorteio: granted.contenders.as_ref().and_then(|all| all.draw.as_ref()).map(drawn),
-        links: Links::new()
-            .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
-            .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),
-    }
-}
 
 /// Why there is no lease.
 pub fn refusal(refused: LockRefused) -> Problem {
@@ -231,23 +186,6 @@ pub fn lost(why: NotLive) -> Problem {
         NotLive::Unknown => "O coordenador não conhece esta trava; peça outra, e não grave mais nada sob esta.",
     };
     Problem::new(kinds::LOST, detail).with("motivo", names::not_live(why)).already_logged()
-}
-
-/// The answer to an unlock.
-///
-/// # Errors
-/// 409 where the name alone is not enough.
-pub fn released(released: Released) -> Result<ReleasedReply, Problem> {
-    match released {
-        Released::Freed(_) => Ok(ReleasedReply { status: None, liberado: true, motivo: None }),
-        Released::Nothing(why) => {
-            Ok(ReleasedReply { status: None, liberado: false, motivo: Some(names::not_live(why).into()) })
-        }
-        Released::NotOwner { resource } => {
-            let detail = format!("A trava de {resource} tem dono: libere-a pelo seu trava_id.");
-            Err(Problem::new(kinds::NOT_OWNER, detail).already_logged())
-        }
-    }
 }
 
 /// A state's parts.

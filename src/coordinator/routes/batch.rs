@@ -12,28 +12,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, unfold};
 use hyper::StatusCode;
-use serde_json::value::RawValue;
 use slog::Logger;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::answers;
 use super::decision::{self, Decision, decide};
+use super::forms::{self, Form, Length};
 use super::rights::Rights;
-use crate::coordinator::protocol::batch::{Entry, WrittenAnswer};
+use crate::coordinator::protocol::batch::{Entry, EntryFields, WrittenAnswer};
 use crate::coordinator::protocol::{self, Operation};
 use crate::coordinator::service::outcome::{LockOutcome, LockRefused};
 use crate::coordinator::service::{Requester, Service};
 use crate::coordinator::table::{Client, Granted, NotLive, Released};
 use crate::http::identity::ended;
 use crate::http::pass::Pass;
+use crate::http::prefer::{self, is_minimal};
 use crate::http::presence::{Guest, Presence};
 use crate::http::problem::Problem;
 use crate::http::request_id::RequestId;
 use crate::http::server::{Request, log_problem};
 use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response};
-
-const OK: Option<u16> = Some(200);
 
 /// After so many operations or answers of a batch, the tasks of other requests have a turn.
 const TURN: usize = 16;
@@ -73,6 +72,8 @@ struct Batch {
     unsaid: VecDeque<(Cause, Outcome)>,
     /// The tokens of the leases that the batch itself released.
     given_back: Vec<u64>,
+    /// How the answers are written.
+    form: Form,
 }
 
 impl Drop for Batch {
@@ -95,6 +96,8 @@ pub async fn answer(
 ) -> Result<Response, Problem> {
     let entries = protocol::batch::entries(bytes, unknown)?;
     request.meter.charge_more(entries.len().saturating_sub(1))?;
+    let handling = Handling::asked(&request.head.headers);
+    let length = if is_minimal(&request.head.headers) { Length::Brief } else { Length::Full };
     let mut batch = Batch {
         service: Arc::clone(service),
         presence: request.hosting.presence(),
@@ -104,15 +107,16 @@ pub async fn answer(
         room: None,
         unsaid: VecDeque::new(),
         given_back: Vec::new(),
+        form: Form { length, status: Some(StatusCode::OK.as_u16()) },
     };
     let count = entries.len();
-    for (index, raw) in entries.into_iter().enumerate() {
+    for (index, fields) in entries.into_iter().enumerate() {
         if index > 0 && index % TURN == 0 {
             tokio::task::yield_now().await;
         }
-        let unknown = Unknown::new(Handling::asked(&request.head.headers));
+        let unknown = Unknown::new(handling);
         let mut cause = Cause { id: request.id.clone(), log: request.log.clone(), unknown };
-        let outcome = batch.begin(request, &mut cause, rights, raw, count - index).await;
+        let outcome = batch.begin(request, &mut cause, rights, fields, count - index).await;
         cause.unknown.log(&cause.log);
         batch.unsaid.push_back((cause, outcome));
     }
@@ -126,7 +130,8 @@ pub async fn answer(
         tokio::task::yield_now().await;
     }
     if pieces.batch.unsaid.is_empty() {
-        return Ok(http::bytes(StatusCode::OK, "application/json", (first + &pieces.end).into()));
+        let whole = http::bytes(StatusCode::OK, "application/json", (first + &pieces.end).into());
+        return Ok(preferred(whole, length));
     }
     pieces.late = true;
     let rest = unfold(Some(pieces), async |pieces| {
@@ -135,7 +140,15 @@ pub async fn answer(
         let pieces = (!pieces.batch.unsaid.is_empty()).then_some(pieces);
         Some((piece, pieces))
     });
-    Ok(http::json_in_pieces(stream::iter([first.into()]).chain(rest)))
+    Ok(preferred(http::json_in_pieces(stream::iter([first.into()]).chain(rest)), length))
+}
+
+/// The answer, which says so if it is shorter than usual.
+fn preferred(mut response: Response, length: Length) -> Response {
+    if length == Length::Brief {
+        response.headers_mut().append(prefer::APPLIED, prefer::MINIMAL);
+    }
+    response
 }
 
 /// The body, piece by piece.
@@ -206,11 +219,11 @@ impl Batch {
             Decision::Queued(mut queued) => {
                 let outcome = queued.outcome().unwrap_or(Err(LockRefused::Stopping));
                 queued.delivered();
-                decision::locked(service, as_of_now(outcome), OK, left_of)
+                decision::locked(service, as_of_now(outcome), self.form, left_of)
             }
-            Decision::Locked(outcome) => decision::locked(service, as_of_now(outcome), OK, left_of),
-            Decision::Renewed(renewed) => decision::renewed(service, renewed, OK, left_of),
-            Decision::Released(released) => decision::released(released, OK),
+            Decision::Locked(outcome) => decision::locked(service, as_of_now(outcome), self.form, left_of),
+            Decision::Renewed(renewed) => decision::renewed(service, renewed, self.form, left_of),
+            Decision::Released(released) => forms::released(released, self.form),
         }
     }
 
@@ -241,11 +254,11 @@ impl Batch {
         request: &Request,
         cause: &mut Cause,
         rights: &Rights,
-        raw: &RawValue,
+        fields: EntryFields<'_>,
         left: usize,
     ) -> Outcome {
         let Self { service, presence, client, guest, room, .. } = self;
-        let entry = Entry::read(raw).map_err(Problem::invalid_fields)?;
+        let entry = Entry::read(fields).map_err(Problem::invalid_fields)?;
         // Another caller's word on which request this belongs to is no reason to log it under that request.
         if let Some(req) = entry.req.as_ref().filter(|_| rights.are_a_schedulers()) {
             cause.id = req.clone();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use slog::Logger;
 
 use super::answers;
+use super::forms::{self, Form};
 use crate::coordinator::protocol::Operation;
 use crate::coordinator::protocol::batch::WrittenAnswer;
-use crate::coordinator::protocol::replies::{LeaseReply, ReleasedReply};
 use crate::coordinator::service::outcome::{LockOutcome, RenewRefused};
 use crate::coordinator::service::waiting::QueuedRequest;
 use crate::coordinator::service::{Begun, Requester, Service};
@@ -60,27 +60,26 @@ pub async fn decide(
 pub fn locked(
     service: &Service,
     outcome: LockOutcome,
-    status: Option<u16>,
+    form: Form,
     left_of: impl FnOnce(&Granted) -> Result<Duration, NotLive>,
 ) -> Result<WrittenAnswer, Problem> {
-    let granted = outcome.map_err(answers::refusal)?;
-    let left = left_of(&granted).map_err(answers::lost)?;
-    Ok(WrittenAnswer::Lease(LeaseReply { status, ..answers::granted(service, &granted, left) }))
+    match outcome {
+        Ok(granted) => {
+            let left = left_of(&granted).map_err(answers::lost)?;
+            Ok(forms::granted(service, &granted, left, form))
+        }
+        Err(refused) => forms::refused(refused, form),
+    }
 }
 
 /// The answer to a renewal, as [`locked`].
 pub fn renewed(
     service: &Service,
     renewed: Result<Granted, RenewRefused>,
-    status: Option<u16>,
+    form: Form,
     left_of: impl FnOnce(&Granted) -> Result<Duration, NotLive>,
 ) -> Result<WrittenAnswer, Problem> {
     let granted = renewed.map_err(answers::not_renewed)?;
     let left = left_of(&granted).map_err(answers::lost)?;
-    Ok(WrittenAnswer::Lease(LeaseReply { status, ..answers::renewed(service, &granted, left) }))
-}
-
-/// The answer to an unlock.
-pub fn released(released: Released, status: Option<u16>) -> Result<WrittenAnswer, Problem> {
-    Ok(WrittenAnswer::Released(ReleasedReply { status, ..answers::released(released)? }))
+    Ok(forms::renewed(service, &granted, left, form))
 }

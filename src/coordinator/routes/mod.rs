@@ -7,6 +7,7 @@ mod callers;
 mod decision;
 mod events;
 pub mod force;
+mod forms;
 mod list;
 mod operation;
 mod record_file;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::answers;
 use super::decision::{self, Decision, decide};
+use super::forms::{self, Form};
 use super::rights::Rights;
 use crate::coordinator::protocol::requests::OperationKind;
 use crate::coordinator::protocol::{BODY_MAX, Operation};
@@ -41,11 +42,11 @@ pub async fn answer(
     let answer = match decided {
         Decision::Queued(queued) => {
             let outcome = outcome(queued, guest, &mut presence, &request.pass).await?;
-            decision::locked(service, outcome, None, left_of)?
+            decision::locked(service, outcome, Form::ALONE, left_of)?
         }
-        Decision::Locked(outcome) => decision::locked(service, outcome, None, left_of)?,
-        Decision::Renewed(renewed) => decision::renewed(service, renewed, None, left_of)?,
-        Decision::Released(released) => decision::released(released, None)?,
+        Decision::Locked(outcome) => decision::locked(service, outcome, Form::ALONE, left_of)?,
+        Decision::Renewed(renewed) => decision::renewed(service, renewed, Form::ALONE, left_of)?,
+        Decision::Released(released) => forms::released(released, Form::ALONE)?,
     };
     Ok(unknown.answer(&answer))
 }

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use serde::Deserialize;
@@ -42,34 +43,29 @@ pub struct Fields<'a> {
     errors: Vec<FieldError>,
 }
 
-/// An object's fields, and the names that occur more than once.
-struct Object<'a> {
-    values: BTreeMap<Cow<'a, str>, &'a RawValue>,
-    repeated: BTreeSet<String>,
-}
-
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Object<'de> {
+/// Reads the fields of an object, whose values are not parsed yet. So a body that is made of such objects is read in one pass.
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ObjectVisitor;
         impl<'de> Visitor<'de> for ObjectVisitor {
-            type Value = Object<'de>;
+            type Value = Fields<'de>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("um objeto")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut object = Object { values: BTreeMap::new(), repeated: BTreeSet::new() };
+                let mut fields = Fields::none();
                 while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
-                    let again = object.values.insert(name.clone(), value).is_some();
+                    let again = fields.values.insert(name.clone(), value).is_some();
                     if again {
-                        object.repeated.insert(name.into_owned());
+                        fields.repeated.insert(name.into_owned());
                     }
                 }
-                Ok(object)
+                Ok(fields)
             }
         }
         deserializer.deserialize_map(ObjectVisitor)
@@ -87,6 +83,10 @@ impl<'a> Fields<'a> {
         })?;
         // Some editors write a byte order mark at the start of a file. RFC 8259 §8.1 allows a parser to ignore it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // What is right is read in one pass. The rest of this function finds out what is wrong.
+        if let Ok(fields) = serde_json::from_str(text) {
+            return Ok(fields);
+        }
         if text.trim().is_empty() {
             return Err(malformed("O corpo está vazio; envie um objeto JSON.".to_owned()));
         }
@@ -102,8 +102,7 @@ impl<'a> Fields<'a> {
     /// When the value is not an object. The error names the field `(corpo)`.
     pub fn from_raw(value: &'a RawValue) -> Result<Self, FieldError> {
         let not_an_object = || FieldError::new("(corpo)", FieldCode::Kind.says("deve ser um objeto JSON, entre { e }"));
-        let object: Object<'a> = serde_json::from_str(value.get()).map_err(|_| not_an_object())?;
-        Ok(Self { values: object.values, repeated: object.repeated, errors: Vec::new() })
+        serde_json::from_str(value.get()).map_err(|_| not_an_object())
     }
 
     /// The fields of a request without a body: none.
@@ -155,24 +154,29 @@ impl<'a> Fields<'a> {
 
     /// An integer within `range`, if the field is present.
     pub fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
-        let words = within(&range);
-        self.integer_as(name, range, &words)
+        let words = Within(*range.start(), *range.end());
+        self.integer_as(name, range, words)
     }
 
     /// An integer within `range`, if the field is present. `words` say which value would be right.
-    pub fn integer_as(&mut self, name: &str, range: RangeInclusive<i64>, words: &str) -> Option<i64> {
-        self.number(name, words, |digits| {
+    pub fn integer_as(&mut self, name: &str, range: RangeInclusive<i64>, words: impl Display) -> Option<i64> {
+        self.number(name, &words, |digits| {
             let value = digits.parse().ok().filter(|value| range.contains(value));
-            value.ok_or_else(|| FieldCode::Number.says(words))
+            value.ok_or_else(|| FieldCode::Number.says(words.to_string()))
         })
     }
 
     /// A number, if the field is present: `parse` reads its digits as they stand in the body. For a value that is no number,
     /// `words` say which value would be right.
-    pub fn number<T>(&mut self, name: &str, words: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+    pub fn number<T>(
+        &mut self,
+        name: &str,
+        words: impl Display,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
         let text = self.take(name)?.get();
         let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-        let read = if is_number { parse(text) } else { Err(FieldCode::Kind.says(words)) };
+        let read = if is_number { parse(text) } else { Err(FieldCode::Kind.says(words.to_string())) };
         read.map_err(|wrong| self.reject(name, wrong)).ok()
     }
 
@@ -287,7 +291,16 @@ impl Fields<'_> {
     ///
     /// # Errors
     /// Every wrong field.
-    pub fn finish_noting(mut self, prefix: &str, known: &str, unknown: &mut Unknown) -> Result<(), Vec<FieldError>> {
+    pub fn finish_noting(
+        mut self,
+        prefix: &str,
+        known: impl Display,
+        unknown: &mut Unknown,
+    ) -> Result<(), Vec<FieldError>> {
+        if self.values.is_empty() && !self.has_errors() {
+            return Ok(());
+        }
+        let known = &known.to_string();
         if !unknown.are_refused() {
             for name in std::mem::take(&mut self.values).keys() {
                 // The field is ignored, so a repeated one is no error.
@@ -336,9 +349,13 @@ pub fn unknown_name(what: &str, name: &str, known: &str) -> String {
     }
 }
 
-/// Which number is right where one within `range` is expected.
-pub fn within(range: &RangeInclusive<i64>) -> String {
-    format!("deve ser um número inteiro entre {} e {}", range.start(), range.end())
+/// Which number is right where one from the first to the second is expected, both included.
+pub struct Within(pub i64, pub i64);
+
+impl Display for Within {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "deve ser um número inteiro entre {} e {}", self.0, self.1)
+    }
 }
 
 fn malformed(detail: String) -> Problem {

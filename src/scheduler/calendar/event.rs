@@ -166,7 +166,6 @@ mod tests {
             changed_at: None,
             cancelled_at: None,
             cancel_reason: None,
-            receipt: None,
         }
     }
 

@@ -275,7 +275,6 @@ mod tests {
             changed_at: None,
             cancelled_at: None,
             cancel_reason: None,
-            receipt: None,
         }
     }
 

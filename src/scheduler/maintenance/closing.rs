@@ -53,9 +53,7 @@ pub async fn close(
         let closed = leased::close(&app, locking, (code, &when), &parts(met), &origin).await?;
         match closed {
             Err(NotClosed::Others) if tries < TRIES => {}
-            Err(NotClosed::Others) => {
-                return Err(Refusal::Busy { telescope: code.clone(), start: when.start, receipt: None });
-            }
+            Err(NotClosed::Others) => return Err(Refusal::Busy { telescope: code.clone(), start: when.start }),
             closed => return Ok(closed),
         }
     }
