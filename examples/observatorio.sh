@@ -82,7 +82,8 @@ say "the booking is cancelled:" "$(jq -r .status <<<"$wait"), $(open "$wait" age
 say "the proposal:" "$(used)"
 
 # What others read.
-say "its calendar:" "$(curl --silent --show-error --fail-with-body "$url$(href "$telescope" calendario)" | grep -c '^BEGIN:VEVENT') events"
+calendar=$(curl --silent --show-error --fail-with-body "$url$(href "$telescope" calendario)")
+say "its calendar:" "$(grep -c '^BEGIN:VEVENT' <<<"$calendar") events, $(grep -c '^STATUS:CANCELLED' <<<"$calendar") of them cancelled"
 say "the trail of the first booking:" "$(open "$booking" historico | jq -r '[.registros[].event_type] | join(", ")')"
 echo "its bookings as a table:"
 curl --silent --show-error --fail-with-body -H 'Accept: text/csv' "$url$(jq -er '._links.agendamentos.href' <<<"$telescope")"

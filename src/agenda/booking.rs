@@ -66,6 +66,8 @@ pub struct Booking {
     pub cancelled_at: Option<Timestamp>,
     /// The reason of its cancellation.
     pub cancel_reason: Option<String>,
+    /// The receipt of the contest that it has won, as long as it was made just now: it is given once, and not stored.
+    pub receipt: Option<String>,
 }
 
 impl Booking {
@@ -176,6 +178,7 @@ mod tests {
             changed_at: None,
             cancelled_at: None,
             cancel_reason: None,
+            receipt: None,
         };
         let before = instant("2025-12-01T02:59:59.999999Z");
         let telescope = |simulated, cancel_notice_min| {

@@ -41,6 +41,8 @@ pub struct Decided {
     pub entries: Vec<Entry>,
     /// If there was a tie, what was drawn with: the resource and the seed.
     pub draw: Option<(String, String)>,
+    /// What was received of the winner's request, signed.
+    pub receipt: Option<String>,
 }
 
 /// A request as the contest knows it.

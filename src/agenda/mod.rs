@@ -13,6 +13,7 @@ pub(crate) mod keeping;
 pub(crate) mod maintenance;
 pub(crate) mod policy;
 pub(crate) mod proposal;
+pub(crate) mod receipt;
 mod rejection;
 pub(crate) mod room;
 pub(crate) mod rules;

@@ -77,7 +77,7 @@ pub struct Entry {
     pub is_drawn: bool,
     /// What its scheduler told the coordinator.
     #[serde(rename = "entrada")]
-    words: String,
+    pub words: String,
     /// What the stamp follows from; `None` of a scheduler of another version.
     #[serde(flatten)]
     pub seen: Option<Seen>,

@@ -1,4 +1,4 @@
-//! The keys that sign time tokens: when a new one is needed, and which one signs. Pure, but for randomness.
+//! The keys that sign time tokens and receipts: when a new one is needed, and which one signs. Pure, but for randomness.
 //!
 //! Every scheduler of an agenda uses the same keys, which the store keeps. A key signs for a day. Then the next scheduler that needs one makes
 //! it, and the private half of the old one is erased; its public half stays.
@@ -10,7 +10,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::time::Timestamp;
@@ -62,13 +62,18 @@ impl SigningKey {
 
     /// Whether `at` is in the time in which it may be used.
     fn may_be_used(&self, at: Timestamp) -> bool {
-        self.made_at <= at.saturating_add(SLACK) && at < self.made_at.saturating_add(SIGNS_FOR + SLACK)
+        may_sign(self.made_at, at)
     }
 
     /// Whether another key should sign from `now` on.
     fn is_old(&self, now: Timestamp) -> bool {
         self.seed.is_none() || !self.may_be_used(now) || now >= self.made_at.saturating_add(SIGNS_FOR)
     }
+}
+
+/// Whether a key that was made then may sign at `at`.
+pub fn may_sign(made_at: Timestamp, at: Timestamp) -> bool {
+    made_at <= at.saturating_add(SLACK) && at < made_at.saturating_add(SIGNS_FOR + SLACK)
 }
 
 /// What a store does when a key is offered to it.
@@ -142,13 +147,14 @@ impl Key {
         self.pair.as_ref().map(|pair| pair.sign(message))
     }
 
-    /// Whether it has signed that.
-    pub(super) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.stored.public).verify(message, signature).is_ok()
+    /// Its public half.
+    pub(super) fn public(&self) -> &PublicKey {
+        &self.stored.public
     }
 }
 
-fn name_of(public: &PublicKey) -> String {
+/// The name of a key in what it signs.
+pub(super) fn name_of(public: &PublicKey) -> String {
     base16ct::lower::encode_string(&Sha256::digest(public)[..NAME_BYTES])
 }
 

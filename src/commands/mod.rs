@@ -19,6 +19,7 @@ mod observing;
 mod outcome;
 mod output;
 mod progress;
+mod receipt;
 mod restore;
 mod runtime;
 mod serve;
@@ -87,6 +88,8 @@ enum Command {
     Stress(stress::StressArgs),
     /// Search the audit trail, follow it, or prove that it is whole
     Audit(audit::AuditArgs),
+    /// Check a receipt of a contest: what was received of a request, and when
+    Receipt(receipt::ReceiptArgs),
     /// Show the locks and their holders, or release one by force
     Locks(locks::LocksArgs),
     /// Run a command while a lock is held, and end it if the lock is lost
@@ -141,6 +144,7 @@ impl Cli {
             Command::Bookings(args) => observing::bookings(&args),
             Command::Stress(args) => stress::run(&args),
             Command::Audit(args) => audit::run(&args),
+            Command::Receipt(args) => receipt::run(&args),
             Command::Locks(args) => locks::run(&args),
             Command::Lock(args) => Ok(lock::run(&args)),
             Command::ClockSync(args) => clock_sync::run(&args),

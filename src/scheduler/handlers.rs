@@ -17,6 +17,7 @@ use super::{book, hour, links, page, requests, views};
 use crate::access::principal::{Denied, Who};
 use crate::access::role::Permission;
 use crate::agenda::{Booking, Cancellation, Catalogue, Draft, NewBooking, Rejection, SlotRange};
+use crate::clock::token;
 use crate::coordinator::protocol::grace;
 use crate::http::fields::Fields;
 use crate::http::html;
@@ -70,7 +71,7 @@ pub async fn recent(app: &App, log: &Logger) -> Result<Arc<Catalogue>, Problem> 
 
 /// `POST /agendamentos`.
 pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Problem> {
-    let origin = Origin::of(request);
+    let mut origin = Origin::of(request);
     let bytes = read_json(request, BODY_MAX).await?;
     let (mut draft, wrong_fields) = requests::booking(Fields::parse(&bytes)?);
     let (clicked_at, time_token) = (draft.clicked_at, draft.time_token.take());
@@ -80,6 +81,7 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
     let mut new = check(app, draft, wrong_fields, &request.log).await?;
     if let Some(text) = time_token {
         new.stamp = Some(hour::stamp(app, request, clicked_at, &text).await);
+        origin.time_token = Some(token::hash(&text));
     }
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
     // A task of its own: the booking ends, and the lock is given back, also when the client goes away now. It is some kilobytes, and so has
@@ -97,7 +99,7 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
 
 /// The answer to the request that has made this booking.
 pub fn made(booking: &Booking, catalogue: &Catalogue, now: Timestamp, who: &Who) -> Response {
-    let view = views::booking(booking, catalogue, now, who);
+    let view = views::booking(booking, catalogue, now, who).with_receipt(booking);
     let mut response = tagged(http::json(StatusCode::CREATED, &view), &booking.version.to_string());
     if let Ok(location) = HeaderValue::from_str(&seen(&links::booking_path(booking.id))) {
         response.headers_mut().insert(LOCATION, location);

@@ -12,34 +12,32 @@ use futures_util::future::join_all;
 use slog::{debug, info, warn};
 
 use super::app::App;
+use super::entered::Entered;
 use super::gate::Locking;
 use super::giving_back::{self, Times};
 use super::origin::{COMMIT, LOCK, Origin};
 use super::outcome::{broken, not_altered, of_alteration, of_booking, of_closing, of_release};
 use super::refusal::Refusal;
 use crate::agenda::alteration::{Alteration, Destination};
-use crate::agenda::contest::{Decided, Entrant, Entry};
 use crate::agenda::maintenance::NewMaintenance;
-use crate::agenda::policy::Policy;
 use crate::agenda::{self, Booking, Cancellation, NewBooking, Place, resource};
 use crate::audit::record::Cause;
 use crate::coordinator::client::{Lease, LockError, LockRequest, Won};
-use crate::coordinator::protocol::{STAMP_US_MAX, TTL_MS_MAX, grace};
-use crate::coordinator::table::{Contest, Tie};
+use crate::coordinator::protocol::{TTL_MS_MAX, grace};
+use crate::coordinator::table::Contest;
 use crate::logging::Several;
 use crate::store::{
     AlterRefused, Altered, BookRefused, CancelRefused, Cancelling, Closed, Fence, FenceBroken, Leased, NotClosed,
 };
 use crate::text::{Word, Words};
-use crate::time::{Timestamp, millis};
+use crate::time::Timestamp;
 
 /// Books.
 pub async fn book(app: &App, locking: &Locking, mut new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
-    let (place, contest) = (new.place(), contest_of(app, &new, origin));
-    let window = contest.as_ref().map_or(Duration::ZERO, |contest| contest.window);
+    let (place, entered) = (new.place(), Entered::of(app, &new, origin));
     let wanted = LockedSlots::of(vec![place.clone()]);
     let commit = async |fence, won: Option<Won>| {
-        new.contest = won.and_then(|won| decided(app, new.telescope.rules.policy, window, won));
+        new.contest = entered.as_ref().zip(won).and_then(|(entered, won)| entered.won(app, won));
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
         let booked = app.store.book(new, fence, origin.cause.clone()).await;
@@ -55,43 +53,10 @@ pub async fn book(app: &App, locking: &Locking, mut new: NewBooking, origin: &Or
             Err(BookRefused::Broken(rejection)) => Err(broken(app, origin, rejection).await),
         }
     };
+    let contest = entered.as_ref().map(|entered| entered.contest.clone());
     let rivals = Rivals::Refused { retention: locking.retention, contest };
-    under_lease(locking, origin, &wanted, rivals, commit).await
-}
-
-/// What a booking brings to a contest for its slots. A request without a time token has its arrival for a stamp, and enters a contest only where
-/// others may have clicked earlier.
-fn contest_of(app: &App, new: &NewBooking, origin: &Origin) -> Option<Contest> {
-    let policy = new.telescope.rules.policy;
-    if policy == Policy::Arrival {
-        return None;
-    }
-    let window = app.windows.window(app.clock.now());
-    let stamp = new.stamp.map(|stamp| stamp.at).or_else(|| (!window.is_zero()).then_some(origin.received))?;
-    let stamp_us = stamp.as_micros().min(STAMP_US_MAX);
-    let (request, arrived) = (&origin.cause.request_id, origin.received);
-    let entrant = Entrant::new(request, new.scientist.id, arrived, new.clicked_at, new.stamp.as_ref());
-    let (seed, group) = (app.seeds.seed().map(Into::into), Some(new.scientist.id.to_string().into()));
-    let tie = Tie { within_us: policy.tie_us(), seed, group };
-    Some(Contest { stamp_us, window, entry: Some(entrant.written().into()), tie })
-}
-
-/// The contest in which a lease was won, if there was a rival.
-fn decided(app: &App, policy: Policy, window: Duration, Won { contenders, draw }: Won) -> Option<Decided> {
-    if contenders.len() < 2 {
-        return None;
-    }
-    let entries = contenders.iter().map(|contender| Entry {
-        stamp: Timestamp::from_micros(contender.carimbo_us).unwrap_or(Timestamp::MIN),
-        words: contender.entrada.as_deref().unwrap_or_default().to_owned(),
-        is_drawn: contender.sorteada,
-    });
-    if let Some(draw) = &draw {
-        // It is shown with the booking's record.
-        app.seeds.shown(&draw.semente);
-    }
-    let draw = draw.map(|draw| (draw.recurso.to_string(), draw.semente.to_string()));
-    Some(Decided { policy, window_ms: millis(window), entries: entries.collect(), draw })
+    let booked = under_lease(locking, origin, &wanted, rivals, commit).await;
+    booked.map_err(|refusal| entered.iter().fold(refusal, |refusal, entered| entered.lost(app, refusal)))
 }
 
 /// Changes booking `id` as it was asked: its old and its new slots are locked in one request.
@@ -230,7 +195,7 @@ impl LockedSlots {
         let mut slots =
             self.places.iter().flat_map(|place| place.slots.starts().map(|start| (&place.telescope, start)));
         let (telescope, start) = slots.find(|(telescope, start)| agenda::resource(telescope, *start) == resource)?;
-        Some(Refusal::Busy { telescope: telescope.clone(), start })
+        Some(Refusal::Busy { telescope: telescope.clone(), start, receipt: None })
     }
 
     /// The lock of the slot of `start`, in the first place that has it.
@@ -363,7 +328,7 @@ mod tests {
         assert_eq!(wanted.resources.len(), 6);
         for name in &wanted.resources {
             assert!(
-                matches!(wanted.busy(name), Some(Refusal::Busy { telescope, start }) if resource(&telescope, start) == *name)
+                matches!(wanted.busy(name), Some(Refusal::Busy { telescope, start, .. }) if resource(&telescope, start) == *name)
             );
         }
         assert!(wanted.busy("Webb-Acad_2030-01-01T03:00:00Z").is_none());

@@ -24,6 +24,8 @@ pub struct Origin {
     pub log: Logger,
     /// When it arrived.
     pub received: Timestamp,
+    /// The SHA-256 of its time token, if it brings one to a booking.
+    pub time_token: Option<String>,
     /// How long its steps took.
     pub steps: Arc<Steps>,
 }
@@ -33,6 +35,6 @@ impl Origin {
     pub fn of(request: &Request) -> Self {
         let keeping = request.head.extensions.get::<Arc<Keeping>>().cloned();
         let cause = Cause { request_id: request.id.clone(), caller: request.who.at(request.peer), keeping };
-        Self { cause, log: request.log.clone(), received: request.received, steps: request.steps() }
+        Self { cause, log: request.log.clone(), received: request.received, time_token: None, steps: request.steps() }
     }
 }

@@ -70,9 +70,14 @@ pub fn problem_kinds() -> impl Iterator<Item = Kind> {
 pub fn refused(refusal: Refusal) -> Problem {
     let problem = Problem::new(kind(refusal.code()), refusal.detail());
     match refusal {
-        Refusal::Busy { telescope, start } | Refusal::Moved { telescope, start } => {
-            problem.with("recurso", resource(&telescope, start)).already_logged()
+        Refusal::Busy { telescope, start, receipt } => {
+            let problem = problem.with("recurso", resource(&telescope, start)).already_logged();
+            match receipt {
+                Some(receipt) => problem.with("recibo", receipt),
+                None => problem,
+            }
         }
+        Refusal::Moved { telescope, start } => problem.with("recurso", resource(&telescope, start)).already_logged(),
         Refusal::Taken { start, booking_id, scientist_id, .. } => problem
             .with("horario_inicio_utc", start.seconds().to_string())
             .with("agendamento_id", booking_id)
@@ -164,7 +169,7 @@ mod tests {
         let telescope = || "Hubble-Acad".to_owned();
         let start = Timestamp::MIN;
         let recorded = [
-            Refusal::Busy { telescope: telescope(), start },
+            Refusal::Busy { telescope: telescope(), start, receipt: None },
             Refusal::Taken { telescope: telescope(), start, booking_id: 1, scientist_id: 7 },
             Refusal::UnknownBooking("9".into()),
             Refusal::NotCancellable(1, NotCancellable::AlreadyCancelled),

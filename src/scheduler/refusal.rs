@@ -28,6 +28,8 @@ pub enum Refusal {
         telescope: String,
         /// The slot.
         start: Timestamp,
+        /// What was received of the request, signed, if it was to take part in a contest.
+        receipt: Option<String>,
     },
     /// This slot has a booking.
     Taken {
@@ -191,7 +193,7 @@ impl Refusal {
     /// What happened and what to do, for people.
     pub fn detail(&self) -> Cow<'static, str> {
         let text = match self {
-            Self::Busy { telescope, start } | Self::Moved { telescope, start } => {
+            Self::Busy { telescope, start, .. } | Self::Moved { telescope, start } => {
                 let resource = resource(telescope, *start);
                 format!("Outra requisição está usando o recurso {resource}, ou acabou de agendá-lo.")
             }
@@ -367,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_record_has_a_bounded_part_of_a_long_refusal() {
-        let refusal = Refusal::Busy { telescope: "x".repeat(3000), start: Timestamp::MIN };
+        let refusal = Refusal::Busy { telescope: "x".repeat(3000), start: Timestamp::MIN, receipt: None };
         let why = refusal.why().unwrap();
         assert_eq!((why.code, why.detail.chars().count()), ("recurso_ocupado", RECORDED_CHARS_MAX));
     }

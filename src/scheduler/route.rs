@@ -9,6 +9,7 @@ pub enum Route {
     Describe,
     Page,
     Time,
+    Keys,
     Telescopes,
     Telescope,
     CreateTelescope,

@@ -14,8 +14,8 @@ use super::open_id::RETURN_PATH;
 use super::problems::problem_kinds;
 use super::route::Route;
 use super::{
-    alteration, bookings, contest, handlers, hour, links, maintenance, page, planning, sessions, sign_in, timetable,
-    tokens, trail, waiting,
+    alteration, bookings, contest, handlers, hour, keys, links, maintenance, page, planning, sessions, sign_in,
+    timetable, tokens, trail, waiting,
 };
 use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
@@ -55,6 +55,7 @@ static TABLE: &Table<Route> = {
         (Route::Describe, get(description::PATH, Nothing, "this API, for programs (OpenAPI)")),
         (Route::Page, get("/pagina/{*arquivo}", Nothing, "the page's files").query(Ignored).share(Free)),
         (Route::Time, get("/time", Nothing, "the official time").query(Ignored)),
+        (Route::Keys, get(links::KEYS_PATH, Nothing, "the public keys of time tokens and receipts").tagged()),
         (
             Route::Telescopes,
             get("/telescopios", May(ReadAgenda), "telescopes, by pages").query(Read).tagged().listing(),
@@ -249,6 +250,7 @@ impl Routes {
             Route::Describe => Ok(DESCRIPTION.respond(&request.head.headers)),
             Route::Page => page::file(id, &request.head),
             Route::Time => Box::pin(hour::time(app, request)).await,
+            Route::Keys => Box::pin(keys::published(app, request)).await,
             Route::Telescopes => Box::pin(telescopes::list(app, request)).await,
             Route::CreateTelescope => Box::pin(telescopes::create(app, request)).await,
             Route::Telescope => Box::pin(telescopes::one(app, links::telescope_code(id), request)).await,

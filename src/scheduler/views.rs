@@ -55,8 +55,18 @@ pub struct BookingView<'a> {
     versao: i64,
     cancelado_em_utc: Option<Rfc3339>,
     motivo_cancelamento: Option<&'a str>,
+    /// Only in the answer to the request that has made it, and has won a contest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recibo: Option<&'a str>,
     #[serde(skip_serializing_if = "Links::is_empty")]
     _links: Links,
+}
+
+impl<'a> BookingView<'a> {
+    /// The same with the receipt of the contest that the booking has just won.
+    pub fn with_receipt(self, booking: &'a Booking) -> Self {
+        Self { recibo: booking.receipt.as_deref(), ..self }
+    }
 }
 
 /// Shows a booking as it is `now`, to `who`.
@@ -92,6 +102,7 @@ fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
         versao: booking.version,
         cancelado_em_utc: booking.cancelled_at.map(Timestamp::micros),
         motivo_cancelamento: booking.cancel_reason.as_deref(),
+        recibo: None,
         _links: links,
     }
 }

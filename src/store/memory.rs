@@ -342,8 +342,8 @@ impl Backend for MemoryStore {
         Box::pin(async move { Ok(old.len()) })
     }
 
-    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
-        self.read(|state| state.signing.clone())
+    fn signing_keys(&self, most: u32) -> Answer<'_, Vec<SigningKey>> {
+        self.read(move |state| state.signing.iter().rev().take(most as usize).rev().cloned().collect())
     }
 
     fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>> {

@@ -54,6 +54,9 @@ use crate::time::Timestamp;
 /// What the store answers, once it knows. A change is answered when it is durable, and never before.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
+/// The most keys that a scheduler signs and checks with: there is one more each day, and a time token lives for minutes.
+pub const SIGNING_KEYS: u32 = 16;
+
 /// What each storage does in its own way: all but the changes of [`Store`].
 pub trait Backend: Send + Sync {
     /// The first active booking that has one of these slots: the first half of the race.
@@ -118,8 +121,8 @@ pub trait Backend: Send + Sync {
     /// Removes answers that are old at `now`, at most so many, and tells how many.
     fn remove_old_answers(&self, now: Timestamp, most: u32) -> Answer<'_, usize>;
 
-    /// The newest keys that sign time tokens, the newest last.
-    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>>;
+    /// The newest keys that sign time tokens and receipts, at most so many, the newest last.
+    fn signing_keys(&self, most: u32) -> Answer<'_, Vec<SigningKey>>;
 
     /// Offers a new key, which is added if one is needed ([`crate::clock::keys::renew`]). The answer is the keys after that.
     fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>>;

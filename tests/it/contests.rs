@@ -16,14 +16,14 @@ use crate::common::{Services, http, wait_until};
 const SLOT: &str = "2025-12-01T03:00:00Z";
 
 /// A client of the official time, whose clock is right.
-struct Client {
+pub(super) struct Client {
     url: String,
-    token: String,
+    pub(super) token: String,
 }
 
 impl Client {
     /// One that answers `pause` after it has an answer: the scheduler sees a round trip of that length.
-    fn at(url: &str, pause: Duration) -> Self {
+    pub(super) fn at(url: &str, pause: Duration) -> Self {
         let first = time(url, "nonce=a");
         thread::sleep(pause);
         let second = time(url, &format!("nonce=b&anterior={}", first["token_hora"].as_str().unwrap()));
@@ -33,7 +33,7 @@ impl Client {
     }
 
     /// Books with a click of that instant.
-    fn book(&self, scientist: i64, slot: &str, clicked: SystemTime) -> (u16, Value) {
+    pub(super) fn book(&self, scientist: i64, slot: &str, clicked: SystemTime) -> (u16, Value) {
         book(
             &self.url,
             &json!({
@@ -56,7 +56,7 @@ fn micros(at: SystemTime) -> u128 {
     at.duration_since(UNIX_EPOCH).unwrap().as_micros()
 }
 
-fn rfc3339(at: SystemTime) -> String {
+pub(super) fn rfc3339(at: SystemTime) -> String {
     sctec::time::Timestamp::from_micros(i64::try_from(micros(at)).unwrap()).unwrap().micros().to_string()
 }
 
@@ -161,7 +161,7 @@ fn a_contest_is_decided_anew_from_its_record() {
     assert_eq!(example(&changed, &id).0, Some(1));
 }
 
-fn decide_by(services: &Services, policy: &str) {
+pub(super) fn decide_by(services: &Services, policy: &str) {
     let body = json!({"regras": {"disputa": policy}}).to_string();
     let url = services.agenda("/telescopios/Hubble-Acad");
     let answer = http("PATCH", &url, Some(("application/merge-patch+json", &body)));

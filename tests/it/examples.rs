@@ -77,7 +77,7 @@ fn an_observatory_from_nothing() {
         "422 em_manutencao",
         "number 2, AGENDADO",
         "AGENDAMENTO_CRIADO, AGENDAMENTO_ALTERADO, AGENDAMENTO_ALTERADO, AGENDAMENTO_CANCELADO",
-        " 3 events\n",
+        " 4 events, 3 of them cancelled\n",
         "place 1, AGUARDANDO",
         "ATENDIDA, number 3 of scientist",
         "\r\n1,Lunar-",

@@ -74,6 +74,7 @@ mod proposals;
 mod queues;
 mod quotas;
 mod rates;
+mod receipts;
 mod request_ids;
 mod rules;
 mod scale;

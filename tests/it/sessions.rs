@@ -60,7 +60,7 @@ fn a_page_signs_in_acts_as_its_scientist_and_signs_out() {
     let entry = http("GET", &url, None).json();
     assert_eq!(
         rels(&entry),
-        ["self", "hora", "hora_assinada", "saude", "pronto", "problemas", "service-desc", "sessao", "entrar"]
+        ["self", "hora", "hora_assinada", "chaves", "saude", "pronto", "problemas", "service-desc", "sessao", "entrar"]
     );
     assert_eq!(http("GET", &services.agenda("/telescopios"), None).status, 401);
 

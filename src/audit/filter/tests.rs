@@ -226,6 +226,7 @@ prop_compose! {
             changed_at: None,
             cancelled_at: None,
             cancel_reason: free_text,
+            receipt: None,
         };
         let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new(), active: true };
         let event = if created {

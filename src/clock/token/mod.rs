@@ -6,9 +6,7 @@
 //! trip that the *server* has measured: a caller can make it longer, and not shorter.
 //!
 //! # Form
-//! A JSON Web Signature ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515), compact) with Ed25519
-//! ([RFC 8037](https://www.rfc-editor.org/rfc/rfc8037)): every language has a library that reads it. The header can only say one algorithm, so
-//! nobody can choose another one.
+//! A JSON Web Signature ([`super::jws`]).
 //!
 //! # What a token does not prove
 //! It may be used several times while it lives: it says how clocks compare, and gives no right to anything. A repeated token makes no round
@@ -16,11 +14,10 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::jws::{Signed, seal};
 use super::keys::Keyring;
 use crate::time::Timestamp;
 
@@ -36,7 +33,6 @@ pub const NONCE_CHARS_MAX: usize = 64;
 pub const ACCEPTED: &str = "aceito";
 /// How far the clock of the scheduler that made a token may be ahead.
 const AHEAD_MAX: Duration = Duration::from_secs(1);
-const ALGORITHM: &str = "EdDSA";
 const TYPE: &str = "sctec-hora+jws";
 /// The bytes of the hash that names a holder.
 const HOLDER_BYTES: usize = 16;
@@ -115,7 +111,7 @@ impl TimeToken {
         let round_trip_us = [self.round_trip_us, measured].into_iter().flatten().min();
         Self {
             number: self.number.saturating_add(1),
-            previous: Some(base16ct::lower::encode_string(&Sha256::digest(text))),
+            previous: Some(hash(text)),
             round_trip_us,
             ..Self::first(exchange, self.session.clone())
         }
@@ -133,14 +129,7 @@ impl TimeToken {
 
     /// Its text, signed; `None` if no key can sign.
     pub fn seal(&self, keys: &Keyring) -> Option<String> {
-        let key = keys.signer(Timestamp::from_micros(self.t3_us)?)?;
-        let header = Header { alg: ALGORITHM.to_owned(), typ: TYPE.to_owned(), kid: key.name().to_owned() };
-        let part = |json: Vec<u8>| BASE64.encode(json);
-        // Neither has anything that JSON cannot express.
-        let (header, claims) = (serde_json::to_vec(&header).ok()?, serde_json::to_vec(self).ok()?);
-        let message = format!("{}.{}", part(header), part(claims));
-        let signature = BASE64.encode(key.sign(message.as_bytes())?.as_ref());
-        Some(format!("{message}.{signature}"))
+        seal(TYPE, self, keys, Timestamp::from_micros(self.t3_us)?)
     }
 
     /// Reads a token that `holder` brings.
@@ -151,21 +140,15 @@ impl TimeToken {
         if text.len() > BYTES_MAX {
             return Err(NotValid::Form);
         }
-        let (message, signature) = text.rsplit_once('.').ok_or(NotValid::Form)?;
-        let (header, claims) = message.split_once('.').ok_or(NotValid::Form)?;
-        let decoded = |part: &str| BASE64.decode(part).map_err(|_| NotValid::Form);
-        let header: Header = serde_json::from_slice(&decoded(header)?).map_err(|_| NotValid::Form)?;
-        if header.alg != ALGORITHM || header.typ != TYPE {
-            return Err(NotValid::Form);
-        }
-        let key = keys.named(&header.kid).ok_or(NotValid::UnknownKey)?;
-        if !key.has_signed(message.as_bytes(), &decoded(signature)?) {
+        let signed = Signed::read(text, TYPE).ok_or(NotValid::Form)?;
+        let key = keys.named(signed.key()).ok_or(NotValid::UnknownKey)?;
+        if !signed.is_by(key.public()) {
             return Err(NotValid::Altered);
         }
-        let token: Self = serde_json::from_slice(&decoded(claims)?).map_err(|_| NotValid::Form)?;
+        let token: Self = signed.claims().ok_or(NotValid::Form)?;
         let sent = Timestamp::from_micros(token.t3_us).ok_or(NotValid::Form)?;
         // Who steals an old key cannot sign tokens of today with it.
-        if keys.find(&header.kid, sent).is_none() {
+        if keys.find(signed.key(), sent).is_none() {
             return Err(NotValid::UnknownKey);
         }
         if token.holder != *holder {
@@ -179,14 +162,6 @@ impl TimeToken {
         }
         Ok(token)
     }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    typ: String,
-    kid: String,
 }
 
 /// Why a token does not count.
@@ -218,6 +193,11 @@ impl NotValid {
             Self::Expired => "vencido",
         }
     }
+}
+
+/// What names a token where its text would be too long: its SHA-256.
+pub fn hash(text: &str) -> String {
+    base16ct::lower::encode_string(&Sha256::digest(text))
 }
 
 /// Whether a text can be a nonce.

@@ -1,5 +1,7 @@
 //! What a token proves, and what nobody can make of it.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use proptest::prelude::*;
 use ring::signature::Ed25519KeyPair;
 

@@ -24,7 +24,7 @@ pub use self::agenda::{AgendaArgs, run as agenda};
 pub use self::book::{BookArgs, run as book};
 pub use self::bookings::{BookingsArgs, run as bookings};
 pub use self::cancel::{CancelArgs, run as cancel};
-use self::way::Way;
+pub use self::way::Way;
 use super::address::url_parser;
 use super::caller::CallerArgs;
 use crate::text::escaped;

@@ -1,4 +1,4 @@
-//! The keys with which this scheduler signs time tokens and checks those of others: read from the store, and renewed there.
+//! The keys with which this scheduler signs time tokens and receipts, and checks the tokens of others: read from the store, and renewed there.
 //!
 //! A new key is made by the first request that needs one. Where that fails, the time is still answered, without a token.
 //!
@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use slog::{Logger, warn};
 
+use crate::agenda::receipt::{Brought, Receipt};
 use crate::clock::keys::{Keyring, SigningKey};
 use crate::clock::token::{Holder, NotValid, TimeToken};
-use crate::store::Store;
+use crate::store::{SIGNING_KEYS, Store};
 use crate::time::Timestamp;
 
 /// The pause between two questions to the store: a client that brings tokens of unknown keys does not make it busy.
@@ -57,6 +58,11 @@ impl Vouching {
         token.seal(&self.keys.load())
     }
 
+    /// Signs what was received of a request; `None` if there is no key.
+    pub fn receipt(&self, brought: &Brought, now: Timestamp) -> Option<String> {
+        Receipt::sealed(brought, &self.keys.load(), now)
+    }
+
     /// Reads a token that `holder` brings. Another scheduler may have made its key just now.
     pub async fn open(&self, (store, now, log): Means<'_>, text: &str, holder: &Holder) -> Result<TimeToken, NotValid> {
         let open = || TimeToken::open(text, &self.keys.load(), holder, now);
@@ -67,7 +73,7 @@ impl Vouching {
         let mut asked = self.asked.lock().await;
         if asked.is_none_or(|at| at.elapsed() >= PAUSE) {
             *asked = Some(Instant::now());
-            match store.signing_keys().await {
+            match store.signing_keys(SIGNING_KEYS).await {
                 Ok(stored) => self.keys.store(Arc::new(Keyring::new(stored))),
                 Err(error) => warn!(log, "Chaves dos tokens de hora não lidas: {}", error),
             }

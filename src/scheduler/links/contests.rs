@@ -1,5 +1,6 @@
 //! To and from contests.
 
+use super::entry::KEYS_PATH;
 use super::{booking_path, contest_path, history, telescope_path};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
@@ -17,5 +18,6 @@ pub fn of_contest(booking: i64, who: &Who) -> Links {
     Links::new()
         .with("self", Link::get(contest_path(booking)))
         .with("agendamento", Link::get(booking_path(booking)))
+        .with("chaves", Link::titled(KEYS_PATH, "As chaves que conferem os recibos dos participantes"))
         .with_if(who.may(Permission::ReadTrail), "historico", || history(booking))
 }

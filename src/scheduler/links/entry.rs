@@ -25,6 +25,9 @@ pub const SESSION_PATH: &str = "/sessao";
 /// The path at which signing in at an identity provider begins.
 pub const SIGN_IN_PATH: &str = "/entrar";
 
+/// The path of the public keys.
+pub const KEYS_PATH: &str = "/chaves";
+
 /// How the entry point and `GET /sessao` see their caller.
 #[derive(Clone, Copy)]
 pub struct Signed {
@@ -67,6 +70,7 @@ fn entry_for(who: &Who, signed: Signed) -> Links {
         .with("self", Link::get("/"))
         .with("hora", Link::get("/time"))
         .with("hora_assinada", Link::template("/time{?nonce,anterior}").with_title("A hora com um token de hora"))
+        .with("chaves", Link::titled(KEYS_PATH, "As chaves públicas que conferem tokens de hora e recibos"))
         .with_if(reads, "telescopios", || Link::get("/telescopios"))
         .with_if(reads, "cientistas", || Link::get("/cientistas"))
         .with_if(reads, "propostas", || Link::get("/propostas"))

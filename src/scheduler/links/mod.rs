@@ -13,7 +13,7 @@ use self::calendar::{calendar, subscribe};
 pub use self::conflict::{after_conflict, after_validation};
 pub use self::contests::{contest_of_slot, of_contest};
 pub use self::entry::{
-    NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
+    KEYS_PATH, NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
 };
 pub use self::waits::{of_wait, of_waits, to_book, to_wait, to_waits, wait_path};
 use super::requests::{AuditRequest, FreeRequest, ListRequest, cursor};

@@ -275,6 +275,7 @@ mod tests {
             changed_at: None,
             cancelled_at: None,
             cancel_reason: None,
+            receipt: None,
         }
     }
 

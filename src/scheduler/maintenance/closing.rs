@@ -53,7 +53,9 @@ pub async fn close(
         let closed = leased::close(&app, locking, (code, &when), &parts(met), &origin).await?;
         match closed {
             Err(NotClosed::Others) if tries < TRIES => {}
-            Err(NotClosed::Others) => return Err(Refusal::Busy { telescope: code.clone(), start: when.start }),
+            Err(NotClosed::Others) => {
+                return Err(Refusal::Busy { telescope: code.clone(), start: when.start, receipt: None });
+            }
             closed => return Ok(closed),
         }
     }

@@ -62,7 +62,7 @@ pub async fn a_new_signing_key_is_taken_once_a_day_and_an_old_one_is_erased<F: F
     let opened = Opened::<F>::new();
     let (store, now) = (&opened.store, opened.clock.now());
     let key = |hours: u64| SigningKey::random(now.saturating_add(Duration::from_secs(hours * 3600))).unwrap();
-    assert_eq!(store.signing_keys().await.unwrap(), []);
+    assert_eq!(store.signing_keys(9).await.unwrap(), []);
     let (first, second) = (key(0), key(24));
     assert_eq!(store.offer_signing_key(first.clone()).await.unwrap(), std::slice::from_ref(&first));
     // Another scheduler was as fast.
@@ -70,7 +70,8 @@ pub async fn a_new_signing_key_is_taken_once_a_day_and_an_old_one_is_erased<F: F
     assert_eq!(store.offer_signing_key(second.clone()).await.unwrap(), [first.clone(), second.clone()]);
     let erased = SigningKey { seed: None, ..first };
     assert_eq!(store.offer_signing_key(key(25)).await.unwrap(), [erased.clone(), second.clone()]);
-    assert_eq!(store.signing_keys().await.unwrap(), [erased, second]);
+    assert_eq!(store.signing_keys(9).await.unwrap(), [erased, second.clone()]);
+    assert_eq!(store.signing_keys(1).await.unwrap(), [second]);
 }
 
 pub async fn a_key_is_held_once_until_it_is_given_back<F: Fixture>() {

@@ -174,6 +174,7 @@ pub(super) fn make(
         changed_at: None,
         cancelled_at: None,
         cancel_reason: None,
+        receipt: new.contest.as_ref().and_then(|contest| contest.receipt.clone()),
     };
     let created = Event::BookingCreated {
         booking: &booking,

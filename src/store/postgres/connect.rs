@@ -28,7 +28,7 @@ use crate::store::kind::DatabaseKind;
 
 /// How long a new connection may take until it can be used. Each attempt asks all hosts who the primary is: a standby that has become it
 /// since is found by the next one.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// When a host has not answered for so long, the next is tried beside it. A host whose processes stand still accepts connections.
 const HEAD_START: Duration = Duration::from_secs(1);
 /// How long a statement waits for a row that somebody else has locked.

@@ -213,8 +213,8 @@ impl Backend for PostgresStore {
         self.read(move |client| Box::pin(kept::remove_old(&*client, now, most)))
     }
 
-    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
-        self.read(|client| Box::pin(signing::load(&*client)))
+    fn signing_keys(&self, most: u32) -> Answer<'_, Vec<SigningKey>> {
+        self.read(move |client| Box::pin(signing::load(&*client, most)))
     }
 
     fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>> {

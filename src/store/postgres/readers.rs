@@ -9,7 +9,7 @@ use deadpool_postgres::{
 use futures_util::future::BoxFuture;
 use tokio_postgres::IsolationLevel;
 
-use super::connect::Connector;
+use super::connect::{Connector, OPEN_TIMEOUT};
 use super::errors::Error;
 use super::location::Location;
 use crate::store::StoreError;
@@ -18,8 +18,6 @@ use crate::store::StoreError;
 const MAX: usize = 8;
 /// How long a reading waits for a connection that others use.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a new connection may take.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a reading may take: a server that is stopped answers nothing, and its connection stays open.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// The same for a reading of the whole database, which a person waits for and can end.
@@ -41,7 +39,7 @@ impl Readers {
         let pool = Pool::builder(manager)
             .max_size(MAX)
             .wait_timeout(Some(WAIT_TIMEOUT))
-            .create_timeout(Some(CREATE_TIMEOUT))
+            .create_timeout(Some(OPEN_TIMEOUT))
             .runtime(Runtime::Tokio1)
             .build();
         let pool = pool.map_err(|error| Error::NoConnection(error.to_string()))?;

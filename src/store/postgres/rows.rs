@@ -55,6 +55,7 @@ pub fn booking(row: &Row) -> Result<Booking, Error> {
         created_at: required(row, 9)?,
         cancelled_at: instant(row, 10)?,
         cancel_reason: get(row, 11)?,
+        receipt: None,
         version: get(row, 12)?,
         changed_at: instant(row, 13)?,
         proposal_id: get(row, 14)?,

@@ -7,14 +7,12 @@ use super::ask;
 use super::errors::Error;
 use super::rows::{get, required};
 use crate::clock::keys::{PublicKey, SigningKey, renew};
+use crate::store::SIGNING_KEYS;
 
-/// The most keys that are read: there is one more each day, and older ones vouch for nothing that still counts.
-const READ_MAX: i64 = 16;
-
-/// The newest keys, the newest last.
-pub async fn load(client: &impl GenericClient) -> Result<Vec<SigningKey>, Error> {
+/// The newest keys, at most so many, the newest last.
+pub async fn load(client: &impl GenericClient, most: u32) -> Result<Vec<SigningKey>, Error> {
     let sql = "SELECT publica, semente, criada_us FROM chaves_de_hora ORDER BY id DESC LIMIT $1";
-    let mut keys = ask::rows(client, sql, &[&READ_MAX]).await?.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+    let mut keys = ask::rows(client, sql, &[&i64::from(most)]).await?.iter().map(key).collect::<Result<Vec<_>, _>>()?;
     keys.reverse();
     Ok(keys)
 }
@@ -26,7 +24,7 @@ pub async fn offer(client: &mut Client, offered: SigningKey) -> Result<Vec<Signi
     // key must not be lost with the server.
     let begin = "SET LOCAL synchronous_commit TO DEFAULT; SELECT versao FROM esquema WHERE id = 1 FOR UPDATE";
     transaction.batch_execute(begin).await?;
-    let renewal = renew(&load(&transaction).await?, offered.made_at);
+    let renewal = renew(&load(&transaction, SIGNING_KEYS).await?, offered.made_at);
     for public in &renewal.forgotten {
         transaction
             .execute("UPDATE chaves_de_hora SET semente = NULL WHERE publica = $1", &[&public.as_slice()])
@@ -40,7 +38,7 @@ pub async fn offer(client: &mut Client, offered: SigningKey) -> Result<Vec<Signi
         transaction.execute(sql, &[&public.as_slice(), &seed, &made_at.as_micros()]).await?;
     }
     transaction.commit().await?;
-    load(&*client).await
+    load(&*client, SIGNING_KEYS).await
 }
 
 fn key(row: &Row) -> Result<SigningKey, Error> {

@@ -131,6 +131,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
         changed_at: instant(row, 13)?,
         cancelled_at: instant(row, 10)?,
         cancel_reason: row.get(11)?,
+        receipt: None,
         proposal_id: row.get(14)?,
     })
 }

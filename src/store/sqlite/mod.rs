@@ -225,8 +225,8 @@ impl Backend for SqliteStore {
         })
     }
 
-    fn signing_keys(&self) -> Answer<'_, Vec<SigningKey>> {
-        self.read(signing::load)
+    fn signing_keys(&self, most: u32) -> Answer<'_, Vec<SigningKey>> {
+        self.read(move |connection| signing::load(connection, most))
     }
 
     fn offer_signing_key(&self, offered: SigningKey) -> Answer<'_, Vec<SigningKey>> {

@@ -3,13 +3,11 @@
 use rusqlite::{Connection, named_params};
 
 use crate::clock::keys::{SigningKey, renew};
+use crate::store::SIGNING_KEYS;
 use crate::time::Timestamp;
 
-/// The most keys that are read: there is one more each day, and older ones vouch for nothing that still counts.
-const READ_MAX: u32 = 16;
-
-/// The newest keys, the newest last.
-pub fn load(connection: &Connection) -> rusqlite::Result<Vec<SigningKey>> {
+/// The newest keys, at most so many, the newest last.
+pub fn load(connection: &Connection, most: u32) -> rusqlite::Result<Vec<SigningKey>> {
     let mut statement = connection
         .prepare_cached("SELECT publica, semente, criada_us FROM chaves_de_hora ORDER BY id DESC LIMIT ?1")?;
     let key = |row: &rusqlite::Row<'_>| {
@@ -17,14 +15,14 @@ pub fn load(connection: &Connection) -> rusqlite::Result<Vec<SigningKey>> {
         let made_at = Timestamp::from_micros(micros).ok_or(rusqlite::Error::IntegralValueOutOfRange(2, micros))?;
         Ok(SigningKey { public: row.get(0)?, seed: row.get(1)?, made_at })
     };
-    let mut keys = statement.query_map([READ_MAX], key)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut keys = statement.query_map([most], key)?.collect::<rusqlite::Result<Vec<_>>>()?;
     keys.reverse();
     Ok(keys)
 }
 
 /// Adds the offered key if a new one is needed, and erases private halves that are over. The answer is what [`load`] gives then.
 pub fn offer(connection: &Connection, offered: &SigningKey) -> rusqlite::Result<Vec<SigningKey>> {
-    let renewal = renew(&load(connection)?, offered.made_at);
+    let renewal = renew(&load(connection, SIGNING_KEYS)?, offered.made_at);
     for public in renewal.forgotten {
         connection.prepare_cached("UPDATE chaves_de_hora SET semente = NULL WHERE publica = ?1")?.execute([public])?;
     }
@@ -39,7 +37,7 @@ pub fn offer(connection: &Connection, offered: &SigningKey) -> rusqlite::Result<
                 ":made_at": offered.made_at.as_micros(),
             })?;
     }
-    load(connection)
+    load(connection, SIGNING_KEYS)
 }
 
 /// Erases all private halves, in a copy of the database.

@@ -20,6 +20,21 @@ fn twice(url: &str) -> (Answer, Answer) {
 fn what_has_not_changed_is_not_sent_again() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     assert_eq!(services.book(7, "2025-12-01T03:00:00Z").0, 201);
+    for (path, body) in [
+        ("/telescopios/Hubble-Acad/agenda/2025-12-01T03:00:00Z/espera", json!({"cientista_id": 5})),
+        (
+            "/telescopios/Hubble-Acad/manutencoes",
+            json!({"inicio_utc": "2031-01-01T00:00:00Z", "fim_utc": "2031-01-02T00:00:00Z", "motivo": "espelho"}),
+        ),
+        (
+            "/propostas",
+            json!({"titulo": "M31", "responsavel_id": 7, "inicio_utc": "2031-01-01T00:00:00Z",
+                "fim_utc": "2032-01-01T00:00:00Z", "alocado_min": {"Hubble-Acad": 60}}),
+        ),
+    ] {
+        let made = http("POST", &services.agenda(path), Some(("application/json", &body.to_string())));
+        assert_eq!(made.status, 201, "{path}: {}", made.body);
+    }
     for path in [
         "/",
         "/telescopios",
@@ -30,6 +45,15 @@ fn what_has_not_changed_is_not_sent_again() {
         "/agendamentos/1",
         "/auditoria",
         "/auditoria/cabeca",
+        "/esperas",
+        "/esperas/1",
+        "/telescopios/Hubble-Acad/manutencoes",
+        "/manutencoes/1",
+        "/propostas",
+        "/propostas/1",
+        "/telescopios/Hubble-Acad/agenda.ics",
+        "/cientistas/7/agenda.ics",
+        "/openapi.json",
         "/problemas",
         "/problemas/erro_interno",
     ] {
