@@ -28,7 +28,12 @@ export class Take {
     const links = item?._links ?? {};
     if (!changes(this.#root, [links.calendario, links.assinar, links.agendamentos, item?.nome, current()])) return;
     if (!links.calendario) return replace(this.#root);
-    const subscribe = () => this.#list(open(), { item, body });
+    const subscribe = () => {
+      const flow = open();
+      // What the dialog had before may be a secret address.
+      show(flow, t("take.title", { name: isolate(item.nome) }), el("p", { class: "quiet", text: t("mine.reading") }));
+      this.#list(flow, { item, body });
+    };
     const calendar = links.assinar
       ? el("button", { type: "button", "data-focus": "subscribe", text: t("take.addresses"), onclick: subscribe })
       : el("a", { href: links.calendario.href, "data-focus": "calendar", text: t("take.calendar") });
