@@ -30,17 +30,13 @@ use bytes::Bytes;
 use common::{Server, coordinator_command, http, wait_until};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use measure::{Outcome, cpu_us, rank, table, told};
+use measure::{Outcome, cpu_us, floor, rank, table, told};
 use memchr::memmem;
 use sctec::coordinator::client::{Client, Expected, Lease, LockError, LockRequest, Unlocked};
 use sctec::http::request_id::RequestId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 const CONNECTIONS: usize = 32;
@@ -91,7 +87,10 @@ fn main() -> Outcome<()> {
         return Ok(());
     }
     if told(CONSTANT_SERVER) {
-        return tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(constant_server());
+        return tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(floor::serve(constant_answer));
     }
     let folder = tempfile::tempdir()?;
     // Three log lines for each pair also go to its console: this process would spend its time reading them.
@@ -401,28 +400,8 @@ fn content_length(head: &[u8]) -> Outcome<usize> {
     Ok(length.trim().parse()?)
 }
 
-/// hyper with the settings of `http::server`, and nothing to decide. Until it is killed.
-async fn constant_server() -> Outcome<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("escutando em http://{}", listener.local_addr()?);
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(60))
-                .max_buf_size(16 * 1024)
-                .half_close(true)
-                .serve_connection(TokioIo::new(stream), service_fn(constant_answer)),
-        );
-    }
-}
-
 async fn constant_answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     // A body that breaks off ends its connection, and with it the measurement.
     let _ = request.into_body().collect().await;
-    let mut answer = Response::new(Full::new(Bytes::from_static(CONSTANT_ANSWER.as_bytes())));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(answer)
+    Ok(floor::json(CONSTANT_ANSWER))
 }

@@ -12,17 +12,13 @@
 mod common;
 mod measure;
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::Services;
+use measure::listeners::{Heard, listen};
 use measure::{Outcome, cpu_us, rank, resident_kib, table, told};
-use memchr::memmem;
 use rustix::process::{Resource, getrlimit};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 const LISTENERS: u64 = 10_000;
@@ -31,18 +27,6 @@ const OTHERS: u64 = 256;
 const BOOKINGS: usize = 20;
 /// Long enough for every stream's comment, which comes every 15 s.
 const IDLE: Duration = Duration::from_secs(20);
-/// How long everything else may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-const BOOKED: &[u8] = b"\nevent: criado\n";
-
-/// What the listeners tell.
-#[derive(Default)]
-struct Heard {
-    /// When each that has heard of the current booking had read of it.
-    at: RefCell<Vec<Instant>>,
-    linked: Cell<usize>,
-    progress: Notify,
-}
 
 fn main() -> Outcome<()> {
     if told("--test") {
@@ -113,45 +97,5 @@ async fn run(services: &Services, listeners: usize) -> Outcome<()> {
     ];
     eprintln!("{BOOKINGS} bookings, from just before each is sent; the listeners run on the same machine");
     eprintln!("{}", table(["", "figure"], figures.map(|(name, figure)| [name.to_owned(), figure])));
-    Ok(())
-}
-
-impl Heard {
-    async fn wait(&self, what: &str, reached: impl Fn(&Self) -> bool) -> Outcome<()> {
-        let reached = async {
-            while !reached(self) {
-                self.progress.notified().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, reached).await.map_err(|_| format!("in vain: {what}").into())
-    }
-}
-
-/// One more listener, from now until the end.
-async fn listen(address: &str, heard: &Rc<Heard>) -> Outcome<()> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(format!("GET /eventos HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await?;
-    let heard = Rc::clone(heard);
-    tokio::task::spawn_local(async move {
-        let (mut bytes, mut linked) = (Vec::new(), false);
-        loop {
-            if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
-                // The service has ended; if it should not have, somebody waits in vain and says so.
-                return;
-            }
-            if !linked && memmem::find(&bytes, b"{\"ligado\":true}").is_some() {
-                linked = true;
-                heard.linked.set(heard.linked.get() + 1);
-                heard.progress.notify_one();
-            }
-            let read = memmem::rfind(&bytes, b"\n\n").map_or(0, |end| end + 1);
-            let events = memmem::find_iter(&bytes[..read], BOOKED).count();
-            if events > 0 {
-                heard.at.borrow_mut().extend(std::iter::repeat_n(Instant::now(), events));
-                heard.progress.notify_one();
-            }
-            bytes.drain(..read);
-        }
-    });
     Ok(())
 }

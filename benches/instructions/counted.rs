@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::CONNECTIONS;
 use crate::common::{Server, Services, coordinator_command, deaf, scheduler_command};
+use crate::measure::rows::{Asking, Row};
 use crate::measure::{Outcome, one_connection};
 use crate::profile::Profile;
-use crate::rows::{Asking, Row};
 
 /// Callgrind counts each byte that `rep movsb` copies as an instruction. So the C library copies and fills by loops, at any length.
 const COPIES_AS_LOOPS: &str =

@@ -16,15 +16,14 @@ mod figures;
 #[path = "../measure/mod.rs"]
 mod measure;
 mod profile;
-mod rows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use counted::Counted;
 use figures::Figures;
+use measure::rows::Row;
 use measure::{Outcome, told};
-use rows::Row;
 
 /// Requests of one row: of each connection so many to warm up, and so many that are counted. Even numbers: what is locked is unlocked too.
 const WARM_UP: u64 = 20;

@@ -1,6 +1,9 @@
 //! What the measurements share: their client, their statistics and their table.
 #![allow(dead_code, reason = "each measurement is a crate of its own and uses part of this")]
 
+pub mod floor;
+pub mod listeners;
+pub mod rows;
 pub mod ruled;
 pub mod turns;
 

@@ -65,16 +65,58 @@ pub async fn one_turn_over(
     status: u16,
     request: impl Fn() -> Outcome<Request<Full<Bytes>>> + Clone + Send + 'static,
 ) -> Outcome<(f64, f64)> {
+    let done = turn(addresses, pids, TURN, (status, 1), move |_, _| request()).await?;
+    Ok((done.per_second(), done.cpu_us))
+}
+
+/// What was done in a turn.
+pub struct Done {
+    pub elapsed: Duration,
+    /// Processor time of the services for each request, in microseconds.
+    pub cpu_us: f64,
+    /// How long each request took, sorted.
+    pub latencies: Vec<Duration>,
+}
+
+impl Done {
+    pub fn per_second(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// Asks for some time over one connection to each of the addresses, and expects answers of this status. `request` is given the number of
+/// its connection, and how many that connection had before. Each connection makes a multiple of so many requests.
+pub async fn turn(
+    addresses: &[String],
+    pids: &[u32],
+    time: Duration,
+    (status, multiple): (u16, u64),
+    request: impl Fn(u64, u64) -> Outcome<Request<Full<Bytes>>> + Clone + Send + 'static,
+) -> Outcome<Done> {
     let used = || pids.iter().map(|pid| cpu_us(*pid)).sum::<f64>();
     let (before, begun) = (used(), Instant::now());
     let mut connections = JoinSet::new();
-    for address in addresses {
-        connections.spawn(one_connection(address.clone(), up_to(begun + TURN), status, request.clone()));
+    for (connection, address) in (0..).zip(addresses) {
+        let (request, in_time) = (request.clone(), up_to(begun + time));
+        let (mut asked, mut next) = (0_u64, 0_u64);
+        let goes_on = move || {
+            asked += 1;
+            !(asked - 1).is_multiple_of(multiple) || in_time()
+        };
+        let request = move || {
+            next += 1;
+            request(connection, next - 1)
+        };
+        connections.spawn(one_connection(address.clone(), goes_on, status, request));
     }
-    let mut count = 0;
+    let mut latencies = Vec::new();
     for done in connections.join_all().await {
-        count += done?.len();
+        latencies.extend(done?);
     }
-    let (elapsed, count) = (begun.elapsed(), count as f64);
-    Ok((count / elapsed.as_secs_f64(), (used() - before) / count))
+    let elapsed = begun.elapsed();
+    if latencies.is_empty() {
+        return Err("nothing was asked for in this turn".into());
+    }
+    latencies.sort_unstable();
+    Ok(Done { elapsed, cpu_us: (used() - before) / latencies.len() as f64, latencies })
 }

@@ -1,4 +1,4 @@
-//! The rows: what is asked for, of services that are started how.
+//! The rows of the benches that measure each kind of request: what is asked for, of services that are started how.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,8 +8,8 @@ use hyper::Request;
 use hyper::http::request::Builder;
 use sctec::time::Timestamp;
 
+use super::{Outcome, ruled};
 use crate::common::{Services, run};
-use crate::measure::{Outcome, ruled};
 
 const SCIENTISTS: u64 = 200;
 /// The first slot that is booked where there are no rules: in January of 2027.
