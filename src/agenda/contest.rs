@@ -113,8 +113,8 @@ mod tests {
             arrived in 0..Timestamp::MAX.as_micros(),
             claim in prop::option::of(0..Timestamp::MAX.as_micros()),
             token_at in prop::option::of(0..Timestamp::MAX.as_micros()),
-            round_trip in prop::option::of((any::<u32>(), "token|conta")),
-            reason in "como_alegado|alem_do_credito|sem_token",
+            round_trip in prop::option::of((any::<u32>(), "token|conexao|conta")),
+            reason in "como_alegado|alem_do_credito|sem_token|por_intermediario",
         ) {
             let (arrived, claim, token_at) = (at(arrived), claim.map(at), token_at.map(at));
             let entrant = Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason };

@@ -364,7 +364,7 @@ mod tests {
             let at = |micros: i64| Timestamp::from_micros(1_764_558_000_000_000 + micros).unwrap();
             let token_of = |sent: i64| Vouched { sent: at(sent), round_trip_us };
             let evidence = Evidence {
-                arrived: at(0), claim: claim.map(at), token: token.map(token_of).ok_or(NotValid::Expired), account_us: None,
+                arrived: at(0), claim: claim.map(at), token: token.map(token_of).ok_or(NotValid::Expired), connection_us: None, account_us: None,
             };
             let stamp = evidence.stamp();
             let seen = Seen {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use hyper::Uri;
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
-use ipnet::IpNet;
+
+use super::forwarded::Proxies;
 
 /// The longest prefix.
 const MAX_BYTES: usize = 200;
@@ -91,7 +92,7 @@ pub struct Prefixes {
     /// The prefix where no proxy names another.
     pub base: Prefix,
     /// The proxies.
-    pub proxies: Vec<IpNet>,
+    pub proxies: Proxies,
 }
 
 impl Prefixes {
@@ -109,12 +110,10 @@ impl Prefixes {
                 head.uri = Uri::from_parts(parts).unwrap_or_default();
             }
         }
-        if self.proxies.is_empty() {
+        if !self.proxies.trust(peer) {
             return self.base.clone();
         }
-        let peer = peer.to_canonical();
-        let is_trusted = self.proxies.iter().any(|proxies| proxies.contains(&peer));
-        let mut values = head.headers.get_all(HEADER).iter().filter(|_| is_trusted);
+        let mut values = head.headers.get_all(HEADER).iter();
         // Of two, neither is known to be the proxy's.
         let said = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
         said.and_then(|said| said.parse().ok()).unwrap_or_else(|| self.base.clone())
@@ -161,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_base_path_is_taken_from_a_request_that_has_it() {
-        let prefixes = Prefixes { base: "/sctec".parse().unwrap(), proxies: Vec::new() };
+        let prefixes = Prefixes { base: "/sctec".parse().unwrap(), proxies: Proxies::default() };
         for (uri, rest) in [
             ("/sctec", "/"),
             ("/sctec/", "/"),
@@ -179,7 +178,7 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_names_another_prefix() {
         let proxies = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-        let prefixes = Prefixes { base: "/sctec".parse().unwrap(), proxies };
+        let prefixes = Prefixes { base: "/sctec".parse().unwrap(), proxies: proxies.into() };
         let said = |said: &[&str], peer: &str| taken(&prefixes, "/time", said, peer).0;
         assert_eq!(said(&["/fora"], "10.1.2.3"), "/fora");
         assert_eq!(said(&["/fora"], "::ffff:10.1.2.3"), "/fora");

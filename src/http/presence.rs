@@ -101,6 +101,11 @@ impl Hosting {
         Presence { socket: self.socket.clone(), seen: None }
     }
 
+    /// The shortest round trip to the other end of the connection that the kernel has measured, in microseconds.
+    pub fn least_round_trip_us(&self) -> Option<u32> {
+        self.socket.least_round_trip_us()
+    }
+
     /// Whether the service is stopping.
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()

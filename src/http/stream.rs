@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_rustls::server::TlsStream;
 
+use super::round_trip;
 use super::tls::Tls;
 
 /// How often the number of unread bytes of a waiting client is checked.
@@ -106,6 +107,11 @@ impl Socket {
             Err(rustix::io::Errno::NOTCONN) => Ok(()),
             result => result.map_err(io::Error::from),
         }
+    }
+
+    /// The shortest round trip to the other end that the kernel has measured, in microseconds.
+    pub fn least_round_trip_us(&self) -> Option<u32> {
+        round_trip::least_us(self.tcp())
     }
 
     /// Completes once there are bytes to read, or the connection has ended.

@@ -2,6 +2,7 @@
 //!
 //! The parts, in the order of a run: [`target`] finds the slots and the booking's URL by following links, [`workers`]
 //! opens every connection and then releases all requests at once, [`stats`] sums up and judges, [`report`] shows it, with a [`histogram`].
+//! [`sites`] is another kind of run: contests of clients at different distances.
 //! [`wire`] reads the scheduler's documents, and [`progress`] shows a person how far the run has come.
 
 mod config;
@@ -10,6 +11,7 @@ mod opening;
 pub mod outcome;
 pub mod progress;
 pub mod report;
+pub mod sites;
 pub mod stats;
 pub(crate) mod target;
 pub(crate) mod wire;

@@ -1,7 +1,7 @@
 //! The connections of a run, opened before its requests.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -41,7 +41,15 @@ impl Place {
     /// # Errors
     /// As [`Connection::open`].
     pub async fn connect(&self) -> io::Result<Connection> {
-        Connection::open(&self.addresses, self.dial.as_ref(), CONNECT_TIMEOUT).await
+        self.connect_from(None).await
+    }
+
+    /// One connection from that address of this machine; `None` is the one that the system chooses.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn connect_from(&self, from: Option<IpAddr>) -> io::Result<Connection> {
+        Connection::open_from(from, &self.addresses, self.dial.as_ref(), CONNECT_TIMEOUT).await
     }
 }
 

@@ -44,12 +44,23 @@ pub struct Look {
 
 impl Look {
     /// One line, wrapped at the terminal's width, the further lines below its text.
-    fn line(self, label: &str, text: &str) -> String {
+    pub(super) fn line(self, label: &str, text: &str) -> String {
         let Some(width) = self.width else {
             return format!("{label}{text}\n");
         };
         let indent = " ".repeat(label.chars().count());
         wrapped(text, width.into(), label, &indent) + "\n"
+    }
+
+    /// The last line: whether all was as expected.
+    pub(super) fn verdict(self, said: &str, as_expected: bool) -> String {
+        let line = self.line("", said);
+        let line = line.trim_end();
+        match (self.colour, as_expected) {
+            (false, _) => format!("{line}\n"),
+            (true, true) => format!("{GREEN}{line}{PLAIN}\n"),
+            (true, false) => format!("{RED}{line}{PLAIN}\n"),
+        }
     }
 }
 
@@ -205,13 +216,8 @@ fn verdict(text: &mut String, expectation: Expectation, seen: &Seen, look: Look)
             expected = expectation
         )
     };
-    let line = look.line("", &line);
-    let line = line.trim_end();
-    let _ = match (look.colour, verdict.as_expected) {
-        (false, _) => writeln!(text, "\n{line}"),
-        (true, true) => writeln!(text, "\n{GREEN}{line}{PLAIN}"),
-        (true, false) => writeln!(text, "\n{RED}{line}{PLAIN}"),
-    };
+    text.push('\n');
+    text.push_str(&look.verdict(&line, verdict.as_expected));
 }
 
 /// That every request was refused with this status, and why.

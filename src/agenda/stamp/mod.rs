@@ -24,6 +24,8 @@ pub struct Evidence {
     pub claim: Option<Timestamp>,
     /// What its time token says, or why it does not count.
     pub token: Result<Vouched, NotValid>,
+    /// The shortest round trip that the kernel has measured on the request's connection, in microseconds, if that is the client's own.
+    pub connection_us: Option<u32>,
     /// The shortest round trip that was seen to this client by this scheduler, in microseconds.
     pub account_us: Option<u32>,
 }
@@ -64,6 +66,8 @@ pub struct Stamp {
 pub enum Seen {
     /// In the series of the token.
     Token,
+    /// On the connection, by the kernel.
+    Connection,
     /// In an earlier series of the same client.
     Account,
 }
@@ -77,6 +81,8 @@ pub enum Reason {
     NoClaim,
     /// The token does not count, so it is the arrival.
     NoToken,
+    /// The request came through a proxy that is not trusted, so no round trip is known to be its client's: it is the arrival.
+    Proxied,
     /// The claim is later than the arrival, which is impossible.
     AfterArrival,
     /// The claim is earlier than the token: it is the token's instant.
@@ -90,6 +96,7 @@ impl Seen {
     pub fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Connection => "conexao",
             Self::Account => "conta",
         }
     }
@@ -102,6 +109,7 @@ impl Reason {
             Self::AsClaimed => "como_alegado",
             Self::NoClaim => "sem_clique",
             Self::NoToken => "sem_token",
+            Self::Proxied => "por_intermediario",
             Self::AfterArrival => "depois_da_chegada",
             Self::BeforeToken => "antes_do_token",
             Self::BeyondCredit => "alem_do_credito",
@@ -126,8 +134,9 @@ impl Evidence {
     /// The round trip that counts: the shortest that the server has seen.
     fn round_trip(&self) -> Option<(u32, Seen)> {
         let of_token = self.token.ok().and_then(|token| token.round_trip_us).map(|us| (us, Seen::Token));
+        let of_connection = self.connection_us.map(|us| (us, Seen::Connection));
         let of_account = self.account_us.map(|us| (us, Seen::Account));
-        let shortest = [of_token, of_account].into_iter().flatten().min_by_key(|(us, _)| *us);
+        let shortest = [of_token, of_connection, of_account].into_iter().flatten().min_by_key(|(us, _)| *us);
         shortest.map(|(us, seen)| (us.min(ROUND_TRIP_US_MAX), seen))
     }
 
@@ -136,7 +145,8 @@ impl Evidence {
         let Self { arrived, claim, token, .. } = *self;
         let Ok(vouched) = token else {
             let token = token.map(|vouched| vouched.sent);
-            return Stamp { at: arrived, arrived, round_trip: None, token, reason: Reason::NoToken };
+            let reason = if token == Err(NotValid::Proxied) { Reason::Proxied } else { Reason::NoToken };
+            return Stamp { at: arrived, arrived, round_trip: None, token, reason };
         };
         let round_trip = self.round_trip();
         let credit_us = credit_us(round_trip.map(|(us, _)| us));

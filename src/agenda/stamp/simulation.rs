@@ -100,7 +100,7 @@ fn simulate(span_ms: f64, policy: Policy, liar: usize, lie: Lie) -> Figures {
             let token = Ok(Vouched { sent: at(-1e4), round_trip_us: Some(seen(seen_ms)) });
             let account_us = (lie == Lie::InflatedAndSeen).then(|| seen(round_trip_ms));
             clicks[site] = click;
-            stamps[site] = Evidence { arrived, claim: Some(claim), token, account_us }.stamp();
+            stamps[site] = Evidence { arrived, claim: Some(claim), token, connection_us: None, account_us }.stamp();
             window_us = window_us.max(credit_us(Some(seen(seen_ms))));
         }
         let opened = stamps.iter().map(|stamp| stamp.arrived.as_micros()).min().unwrap();

@@ -12,7 +12,7 @@ fn at(micros: i64) -> Timestamp {
 
 fn evidence(claim: i64, round_trip_us: Option<u32>) -> Evidence {
     let token = Ok(Vouched { sent: at(-60_000_000), round_trip_us });
-    Evidence { arrived: at(0), claim: Some(at(claim)), token, account_us: None }
+    Evidence { arrived: at(0), claim: Some(at(claim)), token, connection_us: None, account_us: None }
 }
 
 fn found(evidence: Evidence) -> (i64, &'static str) {
@@ -45,9 +45,22 @@ fn a_click_is_not_before_the_token_and_the_shorter_round_trip_counts() {
     assert_eq!(found(Evidence { token, ..evidence(-30_000, None) }), (-20_000, "antes_do_token"));
     let near = Evidence { account_us: Some(10_000), ..evidence(-30_000, Some(80_000)) };
     assert_eq!((found(near), near.stamp().round_trip), ((-8_000, "alem_do_credito"), Some((10_000, Seen::Account))));
+    // Its kernel acknowledges at once: a client that waits before it answers is seen through.
+    let waits = Evidence { connection_us: Some(2_000), ..evidence(-30_000, Some(160_000)) };
+    assert_eq!(
+        (found(waits), waits.stamp().round_trip),
+        ((-4_000, "alem_do_credito"), Some((2_000, Seen::Connection)))
+    );
     // The token's scheduler is a little ahead.
     let token = Ok(Vouched { sent: at(500), round_trip_us: None });
     assert_eq!(found(Evidence { token, ..evidence(-30_000, None) }), (0, "antes_do_token"));
+}
+
+#[test]
+fn behind_a_proxy_that_is_not_trusted_the_arrival_counts() {
+    let proxied = Evidence { token: Err(NotValid::Proxied), ..evidence(-30_000, None) };
+    assert_eq!(found(proxied), (0, "por_intermediario"));
+    assert_eq!(found(Evidence { token: Err(NotValid::Expired), ..proxied }), (0, "sem_token"));
 }
 
 fn any_token() -> impl Strategy<Value = Result<Vouched, NotValid>> {
@@ -58,6 +71,7 @@ fn any_token() -> impl Strategy<Value = Result<Vouched, NotValid>> {
         NotValid::Foreign,
         NotValid::Early,
         NotValid::Expired,
+        NotValid::Proxied,
     ]);
     prop_oneof![
         4 => (-300_000_000_i64..1_000_000, any::<Option<u32>>())
@@ -70,9 +84,10 @@ prop_compose! {
     fn any_evidence()(
         claim in prop::option::of(prop_oneof![-400_000_i64..400_000, -NOW_US..NOW_US]),
         token in any_token(),
+        connection_us in any::<Option<u32>>(),
         account_us in any::<Option<u32>>(),
     ) -> Evidence {
-        Evidence { arrived: at(0), claim: claim.map(at), token, account_us }
+        Evidence { arrived: at(0), claim: claim.map(at), token, connection_us, account_us }
     }
 }
 
@@ -85,7 +100,7 @@ proptest! {
         let credit_us = stamp.round_trip.map_or(0, |(us, _)| i64::from(us) / 2) + 3_000;
         prop_assert!((0..=credit_us).contains(&early_us), "{stamp:?}");
         prop_assert!(early_us <= 153_000);
-        for seen in [evidence.account_us, evidence.token.ok().and_then(|token| token.round_trip_us)] {
+        for seen in [evidence.account_us, evidence.connection_us, evidence.token.ok().and_then(|token| token.round_trip_us)] {
             prop_assert!(seen.is_none_or(|seen| early_us <= i64::from(seen) / 2 + 3_000));
         }
     }

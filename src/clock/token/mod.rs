@@ -179,6 +179,8 @@ pub enum NotValid {
     Early,
     /// It is too old.
     Expired,
+    /// It came through a proxy that is not trusted: what is measured is the way to the proxy and to its client together.
+    Proxied,
 }
 
 impl NotValid {
@@ -191,6 +193,7 @@ impl NotValid {
             Self::Foreign => "de_outro",
             Self::Early => "do_futuro",
             Self::Expired => "vencido",
+            Self::Proxied => "por_intermediario",
         }
     }
 }

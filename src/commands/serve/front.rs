@@ -15,8 +15,8 @@ pub struct FrontArgs {
     /// The path below which clients see this service, behind a proxy: all links begin with it. A request may have it in its path or not
     #[arg(long, env = "SCTEC_BASE_PATH", value_name = "PATH", value_parser = parse_base_path)]
     base_path: Option<Prefix>,
-    /// Believe this proxy's header X-Forwarded-Prefix, instead of --base-path: an address, or a network such as 10.0.0.0/8. Repeat it, or
-    /// comma-separate several
+    /// Believe what this proxy says: below which path clients see the service (X-Forwarded-Prefix, instead of --base-path), and who they are for the
+    /// stamps of their clicks (Forwarded, X-Forwarded-For). An address, or a network such as 10.0.0.0/8. Repeat it, or comma-separate several
     #[arg(long = "trusted-proxy", env = "SCTEC_TRUSTED_PROXY", value_name = "ADDRESS", value_delimiter = ',', value_parser = parse_proxy)]
     trusted_proxies: Vec<Option<IpNet>>,
     /// Let pages of this origin use the service too, with a token. It is what their browser sends as Origin:
@@ -28,8 +28,8 @@ pub struct FrontArgs {
 impl FrontArgs {
     /// Below which path clients see the service.
     pub fn prefixes(&self) -> Prefixes {
-        let proxies = self.trusted_proxies.iter().flatten().copied().collect();
-        Prefixes { base: self.base_path.clone().unwrap_or_default(), proxies }
+        let proxies: Vec<IpNet> = self.trusted_proxies.iter().flatten().copied().collect();
+        Prefixes { base: self.base_path.clone().unwrap_or_default(), proxies: proxies.into() }
     }
 
     /// The origins of other pages.

@@ -21,7 +21,12 @@ pub struct AddressKey(IpAddr);
 impl AddressKey {
     /// The key of a client.
     pub fn of(peer: SocketAddr) -> Self {
-        Self(match peer.ip().to_canonical() {
+        Self::at(peer.ip())
+    }
+
+    /// The key of a client at an address.
+    pub fn at(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK)),
             address @ IpAddr::V4(_) => address,
         })

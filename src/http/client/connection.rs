@@ -1,7 +1,7 @@
 //! One open connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::error::AnswerError;
 use crate::http::socket;
@@ -31,12 +31,28 @@ impl Connection {
     /// # Errors
     /// The last address's error; of the kind `TimedOut` when time was up.
     pub async fn open(addresses: &[SocketAddr], dial: Option<&Dial>, patience: Duration) -> io::Result<Self> {
+        Self::open_from(None, addresses, dial, patience).await
+    }
+
+    /// The same from an address of this machine; `None` is the one that the system chooses.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn open_from(
+        from: Option<IpAddr>,
+        addresses: &[SocketAddr],
+        dial: Option<&Dial>,
+        patience: Duration,
+    ) -> io::Result<Self> {
         let too_slow = |_| {
             let text = format!("no answer within {} s", patience.as_secs());
             io::Error::new(io::ErrorKind::TimedOut, text)
         };
         let opening = async {
-            let stream = TcpStream::connect(addresses).await?;
+            let stream = match from {
+                None => TcpStream::connect(addresses).await?,
+                Some(from) => connect_from(from, addresses).await?,
+            };
             socket::set_up(&stream);
             match dial {
                 None => Self::over(stream).await,
@@ -75,6 +91,20 @@ impl Connection {
         let answer = self.sender.send_request(request).await.map_err(AnswerError::Broken)?;
         Ok((answer.status(), whole_body(answer.into_body(), most).await?))
     }
+}
+
+/// A connection from that address to the first of these that answers.
+async fn connect_from(from: IpAddr, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for to in addresses.iter().filter(|to| to.is_ipv4() == from.is_ipv4()) {
+        let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(from, 0))?;
+        match socket.connect(*to).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// The whole body of an answer, of at most `most` bytes.

@@ -332,6 +332,7 @@ impl<H: Handler> Connection<H> {
             head,
             body,
             peer: self.peer,
+            proxies: self.site.prefixes.proxies.clone(),
             received,
             id: id.clone(),
             log: log.clone(),

@@ -10,6 +10,7 @@ use slog::Logger;
 use crate::access::principal::{Principal, Who};
 use crate::http::body::Arriving;
 use crate::http::bounds::address::AddressKey;
+use crate::http::forwarded::{Proxies, Sender};
 use crate::http::pass::Pass;
 use crate::http::presence::Hosting;
 use crate::http::problem::Problem;
@@ -27,6 +28,8 @@ pub struct Request {
     pub body: Arriving,
     /// The client's address.
     pub peer: SocketAddr,
+    /// The proxies whose word on the client counts.
+    pub proxies: Proxies,
     /// When its bytes were read from the network, before any wait in this process.
     pub received: Timestamp,
     /// Its identifier, in the answer's `X-Request-Id` and on every log line.
@@ -57,6 +60,11 @@ impl Request {
     /// Where the durations of its steps are noted. The answer tells them.
     pub fn steps(&self) -> Arc<Steps> {
         Arc::clone(self.steps.get_or_init(Arc::default))
+    }
+
+    /// From whom it is, as far as that is known. Rates, bounds and records count the other end of the connection all the same.
+    pub fn sender(&self) -> Sender {
+        self.proxies.sender(&self.head.headers, self.peer)
     }
 
     /// Counts it in the rate of the address that it comes from.

@@ -18,6 +18,7 @@ use crate::access::principal::Who;
 use crate::agenda::stamp::{Evidence, Stamp, Vouched};
 use crate::clock::token::{ACCEPTED, BYTES_MAX, Exchange, Holder, NONCE_CHARS_MAX, NotValid, TimeToken, is_nonce};
 use crate::http::bounds::address::AddressKey;
+use crate::http::forwarded::Sender;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
@@ -80,54 +81,83 @@ fn means(app: &App) -> Means<'_> {
     (&*app.store, app.clock.now(), &app.log)
 }
 
-/// Whose time tokens a request may bring.
-fn holder_of(request: &Request) -> Holder {
-    Holder::of(&request.who.author().to_string(), &AddressKey::of(request.peer).to_string())
+/// The caller of a request, as far as time tokens go.
+struct Caller {
+    /// Whose time tokens it may bring.
+    holder: Holder,
+    /// Whether a round trip to it can be known. It cannot behind a proxy that is not trusted.
+    is_measured: bool,
+    /// The shortest round trip of its connection, if that leads to the caller itself.
+    connection_us: Option<u32>,
+    /// Whether its history counts. Callers without a name share their address with others, who may be nearer.
+    has_history: bool,
 }
 
-/// Whether the history of a caller counts. Callers without a name share their address with others, who may be nearer.
-fn is_known(request: &Request) -> bool {
-    matches!(request.who, Who::Known(_))
+impl Caller {
+    fn of(request: &Request) -> Self {
+        let (address, connection_us, is_measured) = match request.sender() {
+            Sender::Peer => (request.peer.ip(), request.hosting.least_round_trip_us(), true),
+            Sender::Behind(address) => (address, None, true),
+            Sender::Unknown => (request.peer.ip(), None, false),
+        };
+        let holder = Holder::of(&request.who.author().to_string(), &AddressKey::at(address).to_string());
+        let has_history = is_measured && matches!(request.who, Who::Known(_));
+        Self { holder, is_measured, connection_us, has_history }
+    }
+
+    /// Notes the shortest of the round trips that were seen now, and gives it.
+    fn note(&self, app: &App, of_token: Option<u32>, now: Timestamp) -> Option<u32> {
+        let shortest = [of_token, self.connection_us].into_iter().flatten().min();
+        if let Some(round_trip_us) = shortest.filter(|_| self.has_history) {
+            app.history.note(&self.holder, round_trip_us, now);
+        }
+        shortest
+    }
 }
 
 /// The stamp of a booking's request that brings a time token: the instant of its click, as far as this scheduler vouches for it.
 pub async fn stamp(app: &App, request: &Request, claim: Option<Timestamp>, text: &str) -> Stamp {
-    let (arrived, holder) = (request.received, holder_of(request));
-    let token = app.vouching.open(means(app), text, &holder).await;
-    let account_us = is_known(request).then(|| app.history.shortest(&holder, arrived)).flatten();
-    Evidence { arrived, claim, token: token.as_ref().map(Vouched::from).map_err(|wrong| *wrong), account_us }.stamp()
+    let (arrived, caller) = (request.received, Caller::of(request));
+    let token = if caller.is_measured {
+        app.vouching.open(means(app), text, &caller.holder).await
+    } else {
+        Err(NotValid::Proxied)
+    };
+    let account_us = caller.has_history.then(|| app.history.shortest(&caller.holder, arrived)).flatten();
+    caller.note(app, None, arrived);
+    let token = token.as_ref().map(Vouched::from).map_err(|wrong| *wrong);
+    Evidence { arrived, claim, token, connection_us: caller.connection_us, account_us }.stamp()
 }
 
 /// The official time with a token, which continues the series of the token that the client brings.
 async fn vouched(app: &App, asked: Asked, request: &Request) -> Response {
-    let (received, holder) = (request.received, holder_of(request));
+    let (received, caller) = (request.received, Caller::of(request));
     app.vouching.renew_if_due(means(app)).await;
     if app.gate.locking().is_some() {
         app.seeds.prepare(&*app.store, &app.log).await;
     }
     let previous = match &asked.previous {
         None => Err(ABSENT),
-        Some(text) => match app.vouching.open(means(app), text, &holder).await {
+        Some(text) => match app.vouching.open(means(app), text, &caller.holder).await {
             Ok(token) => Ok((token, text)),
             Err(wrong) => Err(NotValid::name(wrong)),
         },
     };
     let sent = app.clock.now().max(received);
-    let exchange = Exchange { nonce: asked.nonce, received, sent, holder, process: app.vouching.process().to_owned() };
+    let (nonce, holder, process) = (asked.nonce, caller.holder.clone(), app.vouching.process().to_owned());
+    let exchange = Exchange { nonce, received, sent, holder, process };
     let (token, before) = match previous {
-        Ok((previous, text)) => {
-            let token = previous.following(text, exchange);
-            if let Some(round_trip_us) = token.round_trip_us.filter(|_| is_known(request)) {
-                app.history.note(&token.holder, round_trip_us, sent);
-            }
-            (Some(token), ACCEPTED)
-        }
+        Ok((previous, text)) => (Some(previous.following(text, exchange)), ACCEPTED),
         Err(word) => (vouching::new_session().map(|session| TimeToken::first(exchange, session)), word),
     };
     let sealed = token.as_ref().and_then(|token| app.vouching.seal(token));
     let token = token.filter(|_| sealed.is_some());
     if let Some(token) = &token {
-        app.windows.given(token.round_trip_us, token.expires_at());
+        let shortest = caller.note(app, token.round_trip_us, sent);
+        // Who gets no credit is not waited for.
+        if caller.is_measured {
+            app.windows.given(shortest, token.expires_at());
+        }
     }
     let mut body = json!({
         "timestamp_utc": "",

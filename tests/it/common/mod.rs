@@ -35,7 +35,7 @@ pub use executable::{coordinator_command, deaf, pause, run, scheduler_command, s
 pub use locks::Locks;
 pub use log_lines::{request_of, stamp};
 pub use pictures::picture;
-pub use requests::{Answer, at_once, contest, http, http_below, http_with, nobody, try_http};
+pub use requests::{Answer, at_once, contest, http, http_below, http_with, nobody, try_http, try_http_with};
 pub use server::Server;
 pub use services::{Services, count, without_rules};
 pub use sources::sources;

@@ -1,6 +1,10 @@
 //! Machines that lose sight of each other. Needs root.
 
-use std::process::{Child, Command};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use serde_json::Value;
 
 use super::wait::wait_until;
 
@@ -74,10 +78,57 @@ impl Network {
     }
 
     /// The answer to a body of JSON that is sent from one of them; null without an answer.
-    pub fn post(&self, host: usize, url: &str, body: &str) -> serde_json::Value {
+    pub fn post(&self, host: usize, url: &str, body: &str) -> Value {
         let mut curl = self.on(host, "curl");
         curl.args(["--silent", "--max-time", "5", "--header", "Content-Type: application/json", "--data", body, url]);
         serde_json::from_slice(&curl.output().unwrap().stdout).unwrap_or_default()
+    }
+}
+
+/// Clients and a server whose packets take their time: two namespaces, and a wire between them that delays each packet by the address of its client.
+pub struct Distance {
+    clients: Child,
+    server: Child,
+    wire: Child,
+    /// The wire ends with it.
+    _held: Option<ChildStdin>,
+}
+
+impl Distance {
+    /// The server's address.
+    pub const SERVER: &str = "10.8.0.1";
+
+    /// So far apart; `ways` is what `wire.py` reads.
+    pub fn of(folder: &Path, ways: &Value) -> Self {
+        let (clients, server, file) = (namespace(), namespace(), folder.join("wire.json"));
+        std::fs::write(&file, ways.to_string()).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/common/wire.py");
+        let mut command = Command::new("python3");
+        command.arg(script).arg(file).args([clients.id().to_string(), server.id().to_string()]);
+        let mut wire = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(wire.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "ready\n", "the wire is not there");
+        Self { clients, server, _held: wire.stdin.take(), wire }
+    }
+
+    /// A command where the clients are.
+    pub fn at_clients(&self, program: &str) -> Command {
+        inside(&self.clients, program)
+    }
+
+    /// A command where the server is.
+    pub fn at_server(&self, program: &str) -> Command {
+        inside(&self.server, program)
+    }
+}
+
+impl Drop for Distance {
+    fn drop(&mut self) {
+        for child in [&mut self.wire, &mut self.clients, &mut self.server] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

@@ -47,12 +47,12 @@ pub fn http(method: &str, url: &str, body: Option<(&str, &str)>) -> Answer {
 
 /// One request of JSON that may find nobody there.
 pub fn try_http(method: &str, url: &str, body: Option<&str>) -> Result<Answer, String> {
-    request(method, url, body.map(|body| ("application/json", body)), &[])
+    try_http_with(method, url, body.map(|body| ("application/json", body)), &[])
 }
 
 /// One request with headers of its own.
 pub fn http_with(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Answer {
-    request(method, url, body, headers).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
+    try_http_with(method, url, body, headers).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
 }
 
 /// One request to a service that is seen below a path. The documents of the API know none.
@@ -65,7 +65,13 @@ pub fn try_http_elsewhere(url: &str, body: &str) -> Result<Answer, String> {
     exchange("POST", url, Some(("application/json", body)), &[])
 }
 
-fn request(method: &str, url: &str, body: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Result<Answer, String> {
+/// One request with headers of its own that may find nobody there, or get no answer.
+pub fn try_http_with(
+    method: &str,
+    url: &str,
+    body: Option<(&str, &str)>,
+    headers: &[(&str, &str)],
+) -> Result<Answer, String> {
     let answer = exchange(method, url, body, headers)?;
     answer.held_to_the_contract(method, url, body.map(|(_, text)| text));
     Ok(answer)

@@ -1,5 +1,10 @@
 //! Contests: who clicked first gets the slot, and not whose request came first.
 
+mod crashes;
+mod distance;
+mod sites;
+mod wire;
+
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::Path;

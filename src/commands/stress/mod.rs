@@ -1,29 +1,35 @@
 //! `stress`: checks the arguments before anything is sent, and judges the run after it.
 
+mod interrupted;
+mod sites;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use rust_i18n::t;
-use rustix::process::Signal;
 
-use super::address::url_parser;
-use super::caller::CallerArgs;
-use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, Outcome};
-use super::output::{colour, print, table_width, tell};
-use super::runtime::block_on;
-use super::signals::{Signals, by_signal};
-use super::values::{whole_number, wrong_instant};
+use self::interrupted::unless_interrupted;
+use crate::commands::address::url_parser;
+use crate::commands::caller::CallerArgs;
+use crate::commands::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, Outcome};
+use crate::commands::output::{colour, print, table_width};
+use crate::commands::runtime::block_on;
+use crate::commands::signals::by_signal;
+use crate::commands::values::{whole_number, wrong_instant};
 use crate::http::client::Url;
 use crate::stress::progress::Progress;
 use crate::stress::report::Look;
 use crate::stress::stats::{Expectation, Verdict};
-use crate::stress::{self, Config, Seen, report};
+use crate::stress::{self, Config, report};
 use crate::time::Timestamp;
 
 /// The most connections where no number of them is given.
 const CONCURRENCY_DEFAULT: u32 = 1000;
+/// How many contests there are where no number of them is given.
+const CONTESTS_DEFAULT: u32 = 100;
 /// A slot as an example: on the grid, and ahead for some years.
 const SLOT_EXAMPLE: &str = "2030-06-01T03:00:00Z";
 
@@ -34,6 +40,7 @@ const SLOT_EXAMPLE: &str = "2030-06-01T03:00:00Z";
   sctec stress -n 10 --expect race             against serve-scheduler --no-lock: several 201
   sctec stress -n 5000 -c 50                   each connection carries a hundred requests
   sctec stress -n 1000 --distinct --json       a thousand slots, one request each
+  sctec stress --sites examples/sites.json     contests of ten sites: who wins, and who would by arrival
 
 Exit status: 0 the result is as expected, 1 it is not, 2 could not run or could not be judged: for example, because a slot of --slot \
 was booked before, so that nobody can win it, or because every request was refused for another reason than a taken slot \
@@ -66,6 +73,14 @@ pub(super) struct StressArgs {
     /// The expected result [default: one, or all with --distinct]
     #[arg(long, value_name = "WHAT")]
     expect: Option<Expect>,
+    /// Instead of one run, hold contests of clients at different distances, which this file describes: who wins, and who would by arrival. A
+    /// distance is emulated, and the scheduler has to trust this machine as a proxy (--trusted-proxy)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["n", "scientist", "distinct", "concurrency", "expect"])]
+    sites: Option<PathBuf>,
+    /// How many contests, each for a slot of its own [default: 100]
+    #[arg(long, value_name = "N", requires = "sites", value_parser = whole_number::<u32>(1..=10_000))]
+    contests: Option<u32>,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -87,8 +102,13 @@ pub(super) enum Expect {
 /// # Errors
 /// When it could not run.
 pub fn run(args: &StressArgs) -> Outcome {
+    if let Some(file) = &args.sites {
+        return sites::run(&contests(args, file)?, args.json);
+    }
     let config = checked(args)?;
-    let seen = match block_on(run_unless_interrupted(&config, &Progress::on_stderr(!args.json)))?? {
+    let progress = Progress::on_stderr(!args.json);
+    let work = stress::run(&config, &progress);
+    let seen = match block_on(unless_interrupted(work, &progress, config.n))?? {
         Ok(seen) => seen,
         Err(signal) => return Ok(ExitCode::from(by_signal(signal.as_raw()))),
     };
@@ -105,34 +125,6 @@ pub fn run(args: &StressArgs) -> Outcome {
     })
 }
 
-/// Runs to the end, or to the signal that interrupts it; then it says how far it came.
-///
-/// # Errors
-/// When it could not run.
-async fn run_unless_interrupted(config: &Config, progress: &Progress) -> anyhow::Result<Result<Seen, Signal>> {
-    let mut signals = Signals::taken([Signal::INT, Signal::TERM]).context(t!("cannot watch for signals"))?;
-    let signal = tokio::select! {
-        biased;
-        signal = signals.next() => signal,
-        seen = stress::run(config, progress) => return seen.map(Ok),
-    };
-    // The terminal may be stopped (Ctrl-S), and the message below may wait for it. A second signal waits for nothing.
-    tokio::spawn(async move {
-        let again = signals.next().await;
-        std::process::exit(by_signal(again.as_raw()).into());
-    });
-    progress.clear();
-    tell(match progress.answered() {
-        None => t!("interrupted before any request was sent"),
-        Some(answered) => t!(
-            "interrupted: %{answered} of %{n} answered; bookings that were made stay",
-            answered = answered,
-            n = config.n
-        ),
-    });
-    Ok(Err(signal))
-}
-
 /// The arguments as a run, if they make sense together.
 fn checked(args: &StressArgs) -> anyhow::Result<Config> {
     let expectation = match args.expect {
@@ -144,7 +136,34 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
     if args.distinct && expectation == Expectation::Race {
         bail!("{}", t!("--expect race needs rivals for one slot; leave out --distinct"));
     }
-    let slot = args.slot.as_deref().map(|text| {
+    Ok(Config {
+        url: Url::parse(&args.url).context("--url")?,
+        security: args.caller.security(std::slice::from_ref(&args.url))?,
+        n: args.n,
+        connections: args.n.min(args.concurrency.unwrap_or(CONCURRENCY_DEFAULT)),
+        slot: slot(args)?,
+        distinct: args.distinct,
+        scientist: args.scientist,
+        telescope: args.telescope.clone(),
+        expectation,
+    })
+}
+
+/// The arguments as contests.
+fn contests(args: &StressArgs, file: &Path) -> anyhow::Result<stress::sites::Config> {
+    Ok(stress::sites::Config {
+        url: Url::parse(&args.url).context("--url")?,
+        security: args.caller.security(std::slice::from_ref(&args.url))?,
+        telescope: args.telescope.clone(),
+        slot: slot(args)?,
+        contests: args.contests.unwrap_or(CONTESTS_DEFAULT),
+        sites: sites::read(file)?,
+    })
+}
+
+/// The slot of `--slot`.
+fn slot(args: &StressArgs) -> anyhow::Result<Option<Timestamp>> {
+    let parsed = args.slot.as_deref().map(|text| {
         // A fraction that is cut off could turn an instant off the grid into one on it.
         Timestamp::parse_exact(text).map_err(|error| {
             let wrong = wrong_instant(error, SLOT_EXAMPLE);
@@ -154,15 +173,5 @@ fn checked(args: &StressArgs) -> anyhow::Result<Config> {
             )
         })
     });
-    Ok(Config {
-        url: Url::parse(&args.url).context("--url")?,
-        security: args.caller.security(std::slice::from_ref(&args.url))?,
-        n: args.n,
-        connections: args.n.min(args.concurrency.unwrap_or(CONCURRENCY_DEFAULT)),
-        slot: slot.transpose()?,
-        distinct: args.distinct,
-        scientist: args.scientist,
-        telescope: args.telescope.clone(),
-        expectation,
-    })
+    parsed.transpose()
 }
