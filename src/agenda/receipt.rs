@@ -145,7 +145,8 @@ mod tests {
         let now = Timestamp::parse_rfc3339("2025-12-01T02:00:00Z").unwrap();
         let at = |ms: i64| Timestamp::from_micros(now.as_micros() + ms * 1000).unwrap();
         let token = Ok(Vouched { sent: at(-900), round_trip_us: Some(100_000) });
-        let stamp = Evidence { arrived: at(60), claim: Some(at(10)), token, account_us: None }.stamp();
+        let stamp =
+            Evidence { arrived: at(60), claim: Some(at(10)), token, connection_us: None, account_us: None }.stamp();
         let start = Timestamp::parse_rfc3339("2025-12-01T03:00:00Z").unwrap();
         let entrant = Entrant::new("r-1", 7, at(60), Some(at(10)), Some(&stamp));
         let brought = Brought {
