@@ -118,10 +118,8 @@ impl Agenda {
         // Below what a coordinator that has just begun takes for a count of its own: it is lifted by a million at the most.
         let token_seen = 1 + id / 8;
         let token = Some(token_seen.cast_unsigned());
-        self.record(
-            &Event::BookingCreated { booking: &booking, scientist: &who, token, wait_id: None, stamp: None },
-            created_us,
-        )?;
+        let created = Event::BookingCreated { booking: &booking, scientist: &who, token, wait_id: None, stamp: None };
+        self.record(&created, created_us)?;
         if cancel {
             booking.status = Status::Cancelled;
             booking.cancelled_at = Some(at(created_us + 500)?);
