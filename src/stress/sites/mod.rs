@@ -1,6 +1,6 @@
 //! Contests of sites at different distances, again and again: who wins them, and who would have by arrival.
 //!
-//! The parts, in the order of a run: [`file`] reads the sites, [`client`] is the client of one of them, [`conduct`] holds the contests, [`record`] reads
+//! The parts, in the order of a run: [`mod@file`] reads the sites, [`client`] is the client of one of them, [`mod@conduct`] holds the contests, [`record`] reads
 //! what the scheduler has recorded of each, [`figures`] counts, and [`report`] shows it. [`dice`] is chance, and [`shared`] what all clients have.
 //!
 //! # Distance
