@@ -31,6 +31,12 @@ const KEYS_BYTES_MAX: u64 = 4 << 20;
 
 /// Arguments of `receipt`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  sctec receipt verify recibo.txt
+  sctec receipt verify recibo.txt --file audit.jsonl
+
+Exit status: 0 valid (and in the trail), 1 not valid, or the trail says otherwise, 2 could not run, 3 valid, but it is not known \
+whether it was decided so: the trail has no contest with this request.")]
 pub struct ReceiptArgs {
     #[command(subcommand)]
     action: Action,

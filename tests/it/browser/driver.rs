@@ -18,6 +18,8 @@ use crate::common::{signal, try_http};
 
 /// The longest wait for any condition.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How many chromedrivers are started until one runs.
+const DRIVERS_MAX: usize = 5;
 /// A dialog ignores clicks for this long after its content changed.
 const CALM: Duration = Duration::from_millis(510);
 /// The pause between two looks at a condition.
@@ -57,6 +59,21 @@ impl Turn {
     }
 }
 
+/// Starts a chromedriver, and tells its port. `None` if it ends at once: the port that it has chosen may be another program's by then.
+fn start_driver() -> Option<(Child, String)> {
+    let mut chromedriver =
+        Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().expect("chromedriver starts");
+    let mut lines = BufReader::new(chromedriver.stdout.take().expect("it is piped")).lines();
+    let port = lines.find_map(|line| line.unwrap().split("successfully on port ").nth(1).map(str::to_owned));
+    let Some(port) = port else {
+        chromedriver.wait().unwrap();
+        return None;
+    };
+    // Its later output is read too, so that it does not block on a full pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((chromedriver, port.trim_end_matches('.').to_owned()))
+}
+
 /// Whether a command failed because the page changed after its element was found: the element is not there any more, or something
 /// lies over the place where it was. Chromium tells of the first also as an unknown error.
 fn page_changed(error: &CmdError) -> bool {
@@ -84,15 +101,9 @@ impl Browser {
 
     /// With the languages that its person reads.
     pub async fn start_as(args: &[&str], languages: &str) -> Self {
-        let mut chromedriver =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().expect("chromedriver starts");
-        let mut lines = BufReader::new(chromedriver.stdout.take().expect("it is piped")).lines();
-        let port = lines
-            .find_map(|line| line.unwrap().split("successfully on port ").nth(1).map(str::to_owned))
-            .expect("chromedriver says its port");
-        // Its later output is read too, so that it does not block on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
+        let (chromedriver, port) =
+            (0..DRIVERS_MAX).find_map(|_| start_driver()).expect("chromedriver starts and says its port");
+        let url = format!("http://127.0.0.1:{port}");
         let mut all = vec!["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"];
         all.push("--window-size=1280,900");
         all.extend(args);
@@ -140,17 +151,23 @@ impl Browser {
         shown.as_str().unwrap().to_owned()
     }
 
-    /// Runs a script again and again until it returns a true value, and gives that.
+    /// Runs a script again and again until it returns a true value, and gives that. It may fail as long as the page is not there.
     pub async fn wait(&self, what: &str, script: &str) -> Value {
         let begun = Instant::now();
         loop {
-            let value = self.ask(script).await;
+            let (value, failed) = match self.client.execute(script, Vec::new()).await {
+                Ok(value) => (value, String::new()),
+                Err(CmdError::Standard(told)) if told.error == ErrorStatus::JavascriptError => {
+                    (Value::Null, told.message.into_owned())
+                }
+                Err(error) => panic!("{error}: {script}"),
+            };
             if !matches!(value, Value::Null | Value::Bool(false)) && value != json!("") && value != json!(0) {
                 return value;
             }
             if begun.elapsed() > PATIENCE {
                 let page = self.text("body").await;
-                panic!("waited in vain: {what}\n{page}");
+                panic!("waited in vain: {what} {failed}\n{page}");
             }
             tokio::time::sleep(PAUSE).await;
         }
