@@ -103,7 +103,7 @@ impl PublishedKey {
         }
     }
 
-    /// The key, if it is one of Ed25519. Its name follows from it, whatever it is called.
+    /// The key, if it is one of Ed25519. Its name is made from its bytes; the name in the file is not read.
     fn public(&self) -> Option<PublicKey> {
         let is_ours = self.kty == "OKP" && self.crv == "Ed25519";
         let bytes = BASE64.decode(&self.x).ok().filter(|bytes| is_ours && bytes.len() == KEY_BYTES)?;
