@@ -67,10 +67,13 @@ fn several_events_are_published_together_or_not_at_all() {
         (json!([{"evento": "e"}, {"evento": "a b"}]), "eventos[1].evento"),
         (json!([{"evento": "e", "dados": "x".repeat(16 * 1024)}]), "eventos[0].dados"),
         (json!([1]), "eventos[0].(corpo)"),
+        // A list of its values is no event.
+        (json!([["e", {}]]), "eventos[0].(corpo)"),
     ] {
         assert_eq!(wrong(json!({"canal": "agenda", "eventos": several})), field);
     }
     assert_eq!(wrong(json!({"canal": "agenda", "eventos": events(1), "evento": "e"})), "evento");
+    assert_eq!(wrong(json!(["agenda", [["e", {}]]])), "(corpo)");
     publish(&locks, 7);
     assert_eq!(listener.event().data, json!({"n": 7}), "nothing of what was wrong was published");
 }

@@ -11,6 +11,7 @@ use super::limits::{BATCH_MAX, BODY_BYTES};
 use super::replies::{BriefBusy, LeaseReply, ReleasedReply, ShownLease};
 use super::requests::{Operation, OperationKind};
 use crate::http::fields::Fields;
+use crate::http::fields::object::Object;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::request_id::RequestId;
 use crate::http::unknown::Unknown;
@@ -66,10 +67,8 @@ struct Batch<'a> {
 /// # Errors
 /// 400 or 422 when the body is not a batch.
 pub fn entries<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<EntryFields<'a>>, Problem> {
-    // A derived reader takes a list for an object, too.
-    let text = std::str::from_utf8(body).ok().filter(|text| text.trim_start().starts_with('{'));
-    match text.and_then(|text| serde_json::from_str(text).ok()) {
-        Some(Batch { operacoes }) if (1..=BATCH_MAX).contains(&operacoes.len()) => {
+    match serde_json::from_slice(body) {
+        Ok(Object(Batch { operacoes })) if (1..=BATCH_MAX).contains(&operacoes.len()) => {
             Ok(operacoes.into_iter().map(Ok).collect())
         }
         _ => entries_one_by_one(body, unknown),

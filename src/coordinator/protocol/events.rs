@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::limits::{BODY_BYTES, EVENT_DATA_MAX, EVENT_NAME_MAX, PUBLISHED_MAX};
 use crate::http::fields::Fields;
+use crate::http::fields::object::Object;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::unknown::Unknown;
 use crate::http::wrong::{FieldCode, Wrong};
@@ -70,10 +71,12 @@ impl Publication {
     /// # Errors
     /// 400 when the body is not JSON, 422 with every wrong field.
     pub fn read(body: &[u8], unknown: &mut Unknown) -> Result<Self, Problem> {
-        match serde_json::from_slice::<Several<'_>>(body) {
-            Ok(several) if several.is_valid() => {
-                let events =
-                    several.eventos.iter().map(|one| PublishedEvent::new(one.evento.to_owned(), one.dados.get()));
+        match serde_json::from_slice::<Object<Several<'_>>>(body) {
+            Ok(Object(several)) if several.is_valid() => {
+                let events = several
+                    .eventos
+                    .iter()
+                    .map(|Object(one)| PublishedEvent::new(one.evento.to_owned(), one.dados.get()));
                 Ok(Self { channel: several.canal.to_owned(), events: events.collect() })
             }
             _ => Self::read_fields(body, unknown),
@@ -127,7 +130,7 @@ impl Publication {
 struct Several<'a> {
     canal: &'a str,
     #[serde(borrow)]
-    eventos: Vec<One<'a>>,
+    eventos: Vec<Object<One<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +143,7 @@ struct One<'a> {
 
 impl Several<'_> {
     fn is_valid(&self) -> bool {
-        let valid = |one: &One<'_>| is_name(one.evento) && one.dados.get().len() <= EVENT_DATA_MAX;
+        let valid = |Object(one): &Object<One<'_>>| is_name(one.evento) && one.dados.get().len() <= EVENT_DATA_MAX;
         is_name(self.canal)
             && self.canal != LOCKS_CHANNEL
             && (1..=PUBLISHED_MAX).contains(&self.eventos.len())

@@ -4,6 +4,8 @@
 //! the reading goes on. At the end, every field that the handler did not read is an unknown field. A number is parsed as an
 //! integer and never through a float, so a number beyond 64 bits is reported as a wrong field and is never rounded.
 
+pub mod object;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
