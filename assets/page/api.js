@@ -68,9 +68,9 @@ export async function follow(link, { variables = {}, body, method = "GET", match
 }
 
 /// The JSON of a link's answer, and the monotonic instants before and after the exchange. Nothing else is done in between.
-export async function timed(link) {
+export async function timed(link, variables) {
   const begun = performance.now();
-  const answer = await ask(link, { method: "GET" });
+  const answer = await ask(link, { method: "GET", variables });
   const text = await answer.text();
   const ended = performance.now();
   if (!answer.ok) throw refusal(answer, parse(text));

@@ -185,6 +185,8 @@ session.addEventListener("who", () => {
 });
 session.addEventListener("in", async () => {
   await reading.admit();
+  // A time token is of who has asked for it.
+  clock.synchronise();
   if (reading.telescopes.isOpen) live.again();
 });
 booking.addEventListener("scientist", ({ detail }) => controls.chooseScientist(detail));

@@ -5,6 +5,7 @@
 import { FINAL } from "./agenda.js";
 import { follow } from "./api.js";
 import { charge } from "./charge.js";
+import { showContest } from "./contest.js";
 import { announce, buttons, calm, close, field, isShown, open, show } from "./dialog.js";
 import { el, typed } from "./dom.js";
 import { freeBeyond, lengths } from "./durations.js";
@@ -217,7 +218,10 @@ export class Booking extends EventTarget {
       horario_inicio_utc: new Date(wanted.start).toISOString(),
       duracao_min: wanted.duration,
     };
-    if (!Number.isNaN(clicked)) body.instante_clique_utc = new Date(clicked).toISOString();
+    if (!Number.isNaN(clicked)) {
+      body.instante_clique_utc = new Date(clicked).toISOString();
+      if (this.#clock.token) body.token_hora = this.#clock.token;
+    }
     if (wanted.proposal) body.proposta_id = wanted.proposal;
     if (wanted.target.trim()) body.alvo = wanted.target.trim();
     if (wanted.notes.trim()) body.observacoes = wanted.notes.trim();
@@ -237,14 +241,17 @@ export class Booking extends EventTarget {
       el("p", { text: words }),
       clicked && el("p", { class: "quiet", text: clicked }),
     );
+    const contest = el("div", {});
     show(
       flow,
       t("book.wonTitle"),
       day,
       seen,
+      contest,
       buttons({ text: t("book.close"), onclick: close, kind: "primary", autofocus: true }),
     );
     announce(words);
+    showContest(flow, contest, booking, (id) => this.#people.nameOf(id));
   }
 
   /// Someone else has the slot. Says who, as soon as that is known, and offers the nearest free slots.
@@ -253,7 +260,9 @@ export class Booking extends EventTarget {
     const offers = el("div", { class: "offers" });
     const seen = el("div", { class: "outcome lost" }, who);
     const choices = buttons({ text: t("book.back"), onclick: close });
-    show(flow, t("book.lostTitle"), seen, offers, choices);
+    const contest = el("div", {});
+    show(flow, t("book.lostTitle"), seen, contest, offers, choices);
+    showContest(flow, contest, { ...answer, _links: links }, (id) => this.#people.nameOf(id));
     const say = (words) => {
       who.replaceChildren(...words);
       announce(spoken(words));

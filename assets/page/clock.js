@@ -62,8 +62,10 @@ export class TrueClock extends EventTarget {
   /// The local clock has jumped since. If the machine slept, the monotonic clock may have stood still.
   doubtful = false;
   #at = NaN;
+  /// What the server vouches for of the last exchange; it goes with a click.
+  token;
 
-  /// `ask` makes one exchange and gives {t1, t2, t3, t4}, all in milliseconds. `clocks` has `monotonic`, `local` and
+  /// `ask` makes one exchange and gives {t1, t2, t3, t4}, all in milliseconds, and perhaps a `token`. `clocks` has `monotonic`, `local` and
   /// `isSeen` (whether anyone sees the page).
   constructor(ask, clocks = BROWSER) {
     super();
@@ -114,13 +116,16 @@ export class TrueClock extends EventTarget {
     try {
       await this.#ask(); // Opens the connection; not measured.
       const samples = [];
+      let newest;
       for (let taken = 0; taken < SAMPLES; taken += 1) {
-        const { t1, t2, t3, t4 } = await this.#ask();
+        const { t1, t2, t3, t4, token } = await this.#ask();
+        newest = token;
         // Both ends are rounded so that the round trip becomes longer: the true offset stays within the bound.
         samples.push({ t1: t1 - this.#resolution, t2, t3, t4: t4 + this.#resolution });
       }
       if (this.#jumped(before)) throw new Error("the clock jumped meanwhile");
       this.#take(estimate(samples));
+      this.token = newest;
     } catch (problem) {
       this.failed = true;
       pause = waitFor(problem, RETRY_MS);

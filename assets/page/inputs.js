@@ -129,6 +129,12 @@ export const KINDS = {
     return { root, read: () => control.checked };
   },
 
+  choice({ name, choices }, value) {
+    const control = el("select", {});
+    for (const one of choices) control.append(el("option", { value: one, text: t(`choice.${one}`), selected: one === value }));
+    return single(name, control, () => control.value);
+  },
+
   scientist({ name }, value, { people }) {
     const { select } = choice("", people, value);
     select.required = true;

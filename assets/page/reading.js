@@ -24,6 +24,8 @@ export class Reading extends EventTarget {
   #entry;
   /// The first reading of the entry point, which the clock and the catalogue share.
   #entering;
+  /// The newest time token.
+  #token;
   #telescopes = new Listing("telescopios");
   #agenda;
   #isWeek = false;
@@ -84,11 +86,15 @@ export class Reading extends EventTarget {
     return this.#entry?.modo === "sem_trava";
   }
 
-  /// Makes one exchange for the clock: {t1, t2, t3, t4}, in milliseconds.
+  /// Makes one exchange for the clock: {t1, t2, t3, t4}, in milliseconds, and the server's time token of it. Each continues the series of the
+  /// one before, so that the server sees the round trip too.
   async askTime() {
     await this.#enter();
-    const { begun, ended, json } = await timed(this.#entry._links.hora);
-    return { t1: begun, t2: parseInstant(json.recebido_utc), t3: parseInstant(json.enviado_utc), t4: ended };
+    const { hora, hora_assinada: signed } = this.#entry._links;
+    const nonce = [...crypto.getRandomValues(new Uint32Array(2))].join("-");
+    const { begun, ended, json } = await timed(signed ?? hora, { nonce, anterior: this.#token });
+    this.#token = json.token_hora ?? undefined;
+    return { t1: begun, t2: parseInstant(json.recebido_utc), t3: parseInstant(json.enviado_utc), t4: ended, token: this.#token };
   }
 
   /// Reads the entry point, unless it is there.

@@ -1,7 +1,7 @@
 // What an operator may say about each resource: a small description of each field, from which the forms are made. The words of
 // a field stand under `label.` and its name. No DOM.
 
-/// A field {name, kind, max, once, none, usual}: `once` are those that are said when the resource is made, and never change; an empty
+/// A field {name, kind, max, once, none, usual, choices}: `choices` are the values of a choice, whose words stand under `choice.`; `once` are those that are said when the resource is made, and never change; an empty
 /// text is `none`; `usual` is what a new resource has.
 const field = (name, kind, more) => ({ name, kind, ...more });
 const rule = (name, kind) => field(`regras.${name}`, kind, { group: "rules" });
@@ -24,6 +24,7 @@ export const SHAPES = {
     rule("cota_ativas", "number"),
     rule("cota_dia_min", "number"),
     rule("exige_proposta", "flag"),
+    { ...rule("disputa", "choice"), choices: ["ordem", "sorteio", "chegada"], usual: "ordem" },
     rule("horas_de_operacao", "hours"),
   ],
   cientistas: [

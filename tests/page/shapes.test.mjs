@@ -7,7 +7,7 @@ import en from "../../assets/page/en.js";
 import { MAINTENANCE, SHAPES, bodyOf, fieldOf, instantOf, numberOf, patchOf, valueAt } from "../../assets/page/shapes.js";
 
 /// Those of inputs.js, which needs a browser.
-const KINDS = ["text", "number", "time", "instant", "flag", "scientist", "scientists", "minutes", "hours"];
+const KINDS = ["text", "number", "time", "instant", "flag", "scientist", "scientists", "minutes", "hours", "choice"];
 const of = (name, kind = "text") => ({ name, kind });
 
 test("a new resource is made of what was said", () => {
@@ -39,8 +39,9 @@ test("numbers and instants are read as they are typed, and the server judges wha
 });
 
 test("each field has a label in both languages, and a kind", () => {
-  for (const { name, kind } of [...Object.values(SHAPES).flat(), ...MAINTENANCE]) {
+  for (const { name, kind, choices = [] } of [...Object.values(SHAPES).flat(), ...MAINTENANCE]) {
     assert.ok(`label.${name}` in en, name);
     assert.ok(KINDS.includes(kind), `${name}: ${kind}`);
+    for (const choice of choices) assert.ok(`choice.${choice}` in en, choice);
   }
 });

@@ -8,6 +8,7 @@ mod arrival;
 mod axe;
 mod changes;
 mod clocks;
+mod contests;
 mod crowd;
 mod driver;
 mod files;

@@ -154,7 +154,8 @@ const AWAY: &str = "
     const [ask, set] = [window.fetch, window.setTimeout];
     window.setTimeout = (act, wait, ...rest) => wait === 1000 ? (window.second = act, 0) : set(act, wait, ...rest);
     window.fetch = async (url, how) => {
-        if (!window.away) return ask(url, how);
+        // Whether bookings are possible is asked soon after the page was opened: then the form could not be sent.
+        if (!window.away || String(url).includes('/pronto')) return ask(url, how);
         if (String(url).includes('/agenda?')) window.looks += 1;
         if (how?.body) await ask(url, how);
         throw new TypeError('away');
