@@ -1,7 +1,7 @@
 //! Receipts of contests: what the service received of a request, and when, signed for who has won and for who has lost.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Barrier;
 use std::thread;
@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 
 use crate::common::trail::texts;
 use crate::common::{Services, http, http_with, sctec};
@@ -110,18 +111,28 @@ fn winner_and_loser_have_receipts_and_the_trail_says_the_same() {
     let path = services.agenda(&format!("/agendamentos/{}", won.answer["id"]));
     assert_eq!(http("GET", &path, None).json()["recibo"], Value::Null);
     assert_eq!(send(&services.agenda(""), &won.key, &won.body), (201, won.answer.clone()));
-
     let folder = tempfile::tempdir().unwrap();
-    let written = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path
-    };
+    for asked in &both {
+        let receipt = written(&folder, "receipt.txt", asked.receipt());
+        says(&verify(&receipt, &["--url", &services.agenda("")]), 0, "valid: signed with the key");
+    }
+}
+
+fn written(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_receipt_is_checked_without_the_service_and_a_trail_or_a_receipt_that_was_changed_is_found() {
+    let services = Services::start(&[]);
+    let [won, lost] = contest(&services);
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, text: &str| written(&folder, name, text);
     let (winner, loser) = (written("won.txt", won.receipt()), written("lost.json", &lost.answer.to_string()));
     let url = services.agenda("");
-    for receipt in [&winner, &loser] {
-        says(&verify(receipt, &["--url", &url]), 0, "valid: signed with the key");
-    }
+    let decided = services.follow(&won.answer, "disputa").json();
     let keys = written("keys.json", &services.follow(&decided, "chaves").body);
     let keys = ["--key", keys.to_str().unwrap()];
     // Who came after the contest has a receipt too, and is in no contest of the trail.
