@@ -20,7 +20,7 @@ const ENTRIES_MAX = 12;
 export async function showContest(flow, root, { _links: links = {}, recibo: receipt }, nameOf) {
   if (!receipt) return;
   const button = el("button", { type: "button", text: t("contest.save"), onclick: () => save(receipt) });
-  root.append(el("div", { class: "buttons" }, button));
+  root.append(el("p", {}, button));
   const own = requestOf(receipt);
   for (let tried = 0; links.disputa && tried < TRIES; tried += 1) {
     const contest = await follow(links.disputa).catch(() => undefined);
