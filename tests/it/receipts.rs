@@ -85,7 +85,6 @@ fn says(output: &Output, status: i32, words: &str) {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one contest, and all that can be asked of its two receipts")]
 fn winner_and_loser_have_receipts_and_the_trail_says_the_same() {
     let services = Services::start(&[]);
     let both = contest(&services);
