@@ -1,5 +1,7 @@
 // The agenda of a telescope for a day: each slot as the server answered it, and the events since then. No DOM.
 
+import { parseInstant } from "./instants.js";
+
 /// The status of a booking after which it never changes.
 export const FINAL = "CANCELADO";
 
@@ -11,10 +13,10 @@ export const FREE = "livre";
 export const identity = ({ id, criado_em_utc }) => `${id} ${criado_em_utc}`;
 
 /// What a slot is to a scientist: `sold` if it was sold several times, `mine` or `other` if it is booked, `free` if nobody has it, else `gone` or `closed`.
-export function kindOf({ booking, book, state, sold }, scientist) {
+export function kindOf({ booking, book, state, sold, opens }, scientist) {
   if (sold > 1) return "sold";
   if (booking) return booking.cientista_id === scientist ? "mine" : "other";
-  return book || state === FREE ? "free" : state === "passado" ? "gone" : "closed";
+  return book || (state === FREE && !opens) ? "free" : state === "passado" ? "gone" : "closed";
 }
 
 /// The bookings of the events so far. An agenda that was read at the same time may not have them yet.
@@ -51,11 +53,12 @@ export class Agenda {
   #book;
 
   /// `answer` is the server's. In a `race`, without locks, a slot may have several bookings: `bookings` has them, and `sold` is
-  /// their number, which may be greater, since of very many the server gives the first ones.
-  constructor(answer, race = false) {
+  /// their number, which may be greater, since of very many the server gives the first ones. `book` is the telescope's link to book, for an agenda
+  /// in which no slot has one.
+  constructor(answer, race = false, book = undefined) {
     const bookings = new Map(answer.agendamentos.map((booking) => [booking.id, booking]));
     this.#race = race;
-    this.#book = answer.horarios.find((slot) => slot._links?.agendar)?._links.agendar;
+    this.#book = answer.horarios.find((slot) => slot._links?.agendar)?._links.agendar ?? book;
     this.telescope = answer.telescopio;
     this.links = answer._links;
     /// Whether it takes any date.
@@ -64,13 +67,17 @@ export class Agenda {
     this.end = Date.parse(answer.ate_utc);
     /// When the server answered.
     this.now = Date.parse(answer.agora_utc);
+    /// When this page had the answer, on `performance.now()`.
+    this.read = performance.now();
     this.slots = answer.horarios.map((slot) => ({
       start: Date.parse(slot.horario_inicio_utc),
       utc: slot.horario_inicio_utc,
       state: slot.estado,
       /// Why nobody can book it, as a person said it.
       reason: slot.motivo,
-      book: slot._links?.agendar,
+      book: slot.abre_em_utc ? undefined : slot._links?.agendar,
+      /// The instant at which it can be booked, if that is still to come.
+      opens: instantOf(slot),
       booking: bookings.get(slot.agendamento_id),
       sold: slot.vezes_agendado,
       bookings: [],
@@ -85,6 +92,23 @@ export class Agenda {
     if (booking.telescopio !== this.telescope) return false;
     const take = this.#race ? takeAmong : takeAlone;
     return this.#within(booking).filter((slot) => take(slot, booking, booking._links?.agendar ?? this.#book)).length > 0;
+  }
+
+  /// Applies that a booking, which was at the place `before`, is where it says. True if a slot has changed.
+  move(before, booking) {
+    const left = this.apply({ ...booking, ...before, status: FINAL });
+    return this.apply(booking) || left;
+  }
+
+  /// Opens the slots whose instant has come by the true time `now`. Gives the `opened` ones of them that the telescope's rules had closed, whether any
+  /// has changed, and when the `next` one opens.
+  open(now) {
+    const all = this.slots.filter(({ opens, booking }) => opens && !booking);
+    const due = all.filter(({ opens }) => opens <= now);
+    const opened = due.filter(({ state }) => state !== FREE);
+    for (const slot of due) Object.assign(slot, { opens: undefined, state: FREE, book: this.#book });
+    const next = Math.min(...all.map(({ opens }) => opens ?? Infinity));
+    return { opened, changed: due.length > 0, next };
   }
 
   /// Whether a place, of which an event told, is in this agenda.
@@ -117,11 +141,14 @@ export class Agenda {
   }
 }
 
+const instantOf = ({ abre_em_utc: utc }) => (utc ? parseInstant(utc) : undefined);
+
 /// Applies a booking to a slot that can have one. `book` is the link of a free slot. True if the slot has changed.
 function takeAlone(slot, booking, book) {
   if (booking.status === FINAL) {
     if (!slot.booking || identity(slot.booking) !== identity(booking)) return false;
-    Object.assign(slot, { booking: undefined, state: FREE, book, sold: 0 });
+    const opens = instantOf(booking);
+    Object.assign(slot, { booking: undefined, state: FREE, book: opens ? undefined : book, opens, sold: 0 });
   } else {
     // The slot has this booking already, or a later one.
     if (slot.booking && slot.booking.criado_em_utc >= booking.criado_em_utc) return false;

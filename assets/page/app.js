@@ -19,6 +19,7 @@ import { hurry } from "./lost.js";
 import { isolate } from "./names.js";
 import { Mine } from "./mine.js";
 import { Office } from "./office.js";
+import { Opening } from "./opening.js";
 import { People } from "./people.js";
 import { recall } from "./prefs.js";
 import { complain, resume } from "./problems.js";
@@ -58,6 +59,12 @@ const ticker = new Ticker({ clock, live, grid, week, reading, selection, screen 
 
 const show = () => screen.show();
 const showSelected = () => screen.showSelected();
+const opening = new Opening(clock, reading, (slots) => {
+  show();
+  const selected = reading.agenda.slots[selection.slots?.first];
+  if (!slots.includes(selected) || at("dialog").open) return;
+  announce(t("said.freed", { span: span(selected.start, selected.start + reading.agenda.length) }));
+});
 let wasPaused = false;
 /// Learns for what the person waits, so that the page can say when it is theirs.
 const knowWaits = () => waits.readWaits(reading.entry?._links.esperas, people.me).catch(() => undefined);
@@ -69,6 +76,7 @@ reading.addEventListener("asked", () => screen.wait(!reading.isSettled));
 reading.addEventListener("agenda", ({ detail: before }) => {
   if (!mine.isOpen) showPlace(selection.key, selection.takeStep());
   screen.showRead(before);
+  opening.look();
   booking.read(reading.agenda);
   cancelling.read(reading.agenda);
 });
@@ -79,7 +87,10 @@ reading.addEventListener("booking", ({ detail: made }) => {
   cancelling.hear(made);
   mine.hear(made);
 });
-reading.addEventListener("change", () => screen.soon(show));
+reading.addEventListener("change", () => {
+  screen.soon(show);
+  opening.look();
+});
 reading.addEventListener("people", () => {
   screen.showChoices();
   show();
@@ -119,13 +130,16 @@ live.addEventListener("stale", () => reading.reread());
 live.addEventListener("altered", ({ detail }) => {
   reading.hearChange(detail);
   mine.hear(detail[1]);
+  opening.hold(detail[1], () => reading.move(detail));
 });
 live.addEventListener("telescope", ({ detail }) => reading.hearTelescope(detail));
 live.addEventListener("dispute", ({ detail }) => {
   disputes.refused(detail);
   screen.soon(showSelected);
 });
-live.addEventListener("booking", ({ detail: made }) => {
+live.addEventListener("booking", ({ detail: made }) => opening.hold(made, () => hear(made)));
+
+function hear(made) {
   if (made.status !== FINAL) waits.hear(made, where);
   const before = actions.selectedSale();
   // Without locks a slot may have been given several times: only the server knows all of its bookings.
@@ -140,7 +154,7 @@ live.addEventListener("booking", ({ detail: made }) => {
   const name = isolate(people.nameOf(made.cientista_id));
   const when = span(Date.parse(made.horario_inicio_utc), Date.parse(made.horario_fim_utc));
   announce(t(made.status === FINAL ? "said.freed" : "said.made", { name, span: when }));
-});
+}
 
 // What a person does
 

@@ -347,6 +347,7 @@ export default {
   "slot.maintenance": "maintenance",
   "slot.maintenanceWhy": "maintenance ({reason})",
   "slot.byRules": "outside the telescope's rules, or the telescope is out of service",
+  "slot.opens": "opens on {day} at {time} UTC",
 
   "panel.reason": "Reason: {reason}",
 

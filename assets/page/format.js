@@ -121,7 +121,8 @@ export function clockError(ahead, error) {
 }
 
 /// Why nobody can book a slot that is in `state`, with the `reason` that a person gave, if it is to be named.
-export function closedBy({ state, reason }, isNamed = false) {
+export function closedBy({ state, reason, opens }, isNamed = false) {
+  if (opens) return t("slot.opens", { day: shortDay(opens, false, "UTC"), time: clockTime(opens) });
   if (state === "fechado") return t("slot.byRules");
   if (state !== "manutencao") return state;
   return isNamed && reason ? t("slot.maintenanceWhy", { reason: isolate(reason) }) : t("slot.maintenance");

@@ -33,6 +33,7 @@ const BOOKING = {
   criado_em_utc: isInstant,
   cancelado_em_utc: orNull(isInstant),
   motivo_cancelamento: orNull(isText(500)),
+  abre_em_utc: orNull(isInstant),
 };
 const PLACE = { telescopio: isName, horario_inicio_utc: isSlot, horario_fim_utc: isSlot };
 const REFUSED = {
@@ -53,7 +54,7 @@ const DISPUTE = {
 function only(shape, said) {
   const fields = Object.entries(shape);
   if (typeof said !== "object" || !said || !fields.every(([name, is]) => is(said[name]))) return undefined;
-  return Object.fromEntries(fields.map(([name]) => [name, said[name]]));
+  return Object.fromEntries(fields.filter(([name]) => name in said).map(([name]) => [name, said[name]]));
 }
 
 function parse(text) {

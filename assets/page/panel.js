@@ -1,6 +1,6 @@
 // The panel: the selected free slots or booking, with a button for each action that has a link; and the contest for them.
 
-import { FREE } from "./agenda.js";
+import { kindOf } from "./agenda.js";
 import { ENTRIES_MAX } from "./dispute.js";
 import { changes, el, replace, typed } from "./dom.js";
 import { closedBy, instant, instantTime, localSpan, longDays, minutes, span } from "./format.js";
@@ -35,7 +35,7 @@ const nothing = () => [el("p", { class: "quiet", text: t("panel.none") })];
 function open({ agenda, first, last, local }, slot, acts) {
   const count = last - first + 1;
   const end = agenda.slots[last].start + agenda.length;
-  const isFree = slot.book || slot.state === FREE;
+  const isFree = kindOf(slot) === "free";
   const state = isFree
     ? t("slot.free")
     : slot.state === "passado"

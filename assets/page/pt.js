@@ -283,6 +283,7 @@ export default {
   "slot.maintenance": "manutenção",
   "slot.maintenanceWhy": "manutenção ({reason})",
   "slot.byRules": "fora das regras do telescópio, ou telescópio desativado",
+  "slot.opens": "abre em {day} às {time} UTC",
 
   "panel.reason": "Motivo: {reason}",
 

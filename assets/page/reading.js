@@ -190,7 +190,7 @@ export class Reading extends EventTarget {
       const answer = await follow(link, { variables });
       if (number !== this.#last) return;
       const before = this.#agenda;
-      this.#agenda = new Agenda(answer, this.isRace);
+      this.#agenda = new Agenda(answer, this.isRace, this.#telescopes.of(answer.telescopio)?._links.agendar);
       this.#isWeek = isWeek;
       this.#answered = key;
       this.#heard.correct(answer.agendamentos, since);
@@ -222,6 +222,11 @@ export class Reading extends EventTarget {
   /// Reads the agenda again if it shows where a changed booking was or is. An agenda that is being read may be older than the change.
   hearChange(places) {
     if (!this.isSettled || places.some((place) => this.#agenda.shows(place))) this.reread();
+  }
+
+  /// Applies that a booking was moved from a place. The agenda is read again too, by `hearChange`.
+  move([before, booking]) {
+    if (this.isSettled && this.#agenda.move(before, booking)) this.dispatchEvent(tell("change"));
   }
 
   /// Reads the agenda again if it is that of a telescope which was changed: its slots may be closed now, or open. Its name may be

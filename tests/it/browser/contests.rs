@@ -69,7 +69,15 @@ async fn a_contest_is_shown_as_it_was_decided_and_its_receipt_is_saved() {
     let from = "return [...document.querySelectorAll('dialog .contest .line')].map((it) => Number(it.style.getPropertyValue('--from')))";
     let from = browser.ask(from).await;
     assert!(from[0] == json!(0) && from[1].as_f64() > Some(0.0), "{from}");
-    Axe::load().check(&browser, "a contest").await;
+    let axe = Axe::load();
+    for (width, dark) in [(320, true), (320, false), (1280, true), (1280, false)] {
+        browser.look(width, 900, dark);
+        axe.check(&browser, &format!("a contest, {width} wide, dark {dark}")).await;
+        browser.ask("document.querySelector('dialog .contest').scrollIntoView(); return true").await;
+        browser.picture(&format!("disputa-{width}-{dark}")).await;
+        let cut = "return [...document.querySelectorAll('dialog .contest *')].filter((it) => it.scrollWidth > it.clientWidth + 1 && it.clientWidth).length";
+        assert_eq!(browser.ask(cut).await, json!(0), "{width} wide, something is cut off");
+    }
     browser.ask("[...document.querySelectorAll('dialog button')].find((it) => it.textContent === 'Salvar o recibo').click(); return true").await;
     let saved = browser.wait("the receipt", "return window.saved").await;
     let booking = &services.list(&format!("?de={}", slot(&time)))[0];
