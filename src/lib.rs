@@ -39,7 +39,7 @@
 //! - [`http`]: HTTP on hyper, without any domain;
 //! - [`access`]: who asks, and what they may do;
 //! - [`batch`]: adaptive batching; [`text`]: escaping; [`data_dir`] and [`files`]: the data folder and facts about files;
-//!   [`language`]: the catalogues of the command line; [`logging`]; [`panics`]; [`time`]: instants and the clock.
+//!   [`json`]: values as JSON, and [`eights`]: bytes looked at together; [`language`]: the catalogues of the command line; [`logging`]; [`panics`]; [`time`]: instants and the clock.
 //!
 //! # Where to look
 //!
@@ -72,7 +72,9 @@ pub mod access;
 
 mod batch;
 mod data_dir;
+mod eights;
 mod files;
+mod json;
 pub mod language;
 pub mod logging;
 pub mod panics;

@@ -110,16 +110,18 @@ pub async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'stati
 /// # Errors
 /// When the runtime is ending.
 pub async fn join<T>(task: JoinHandle<Result<T, Panicked>>) -> Result<T, JoinError> {
-    match task.await? {
-        Ok(value) => Ok(value),
-        Err(panicked) => {
-            if GUARDS.get() == 0 {
-                // The task was guarded and its caller is not. `resume_unwind` calls no hook, so the panic is reported here.
-                fall(panicked.to_string());
-            }
-            resume_unwind(Box::new(panicked))
+    Ok(continued(task.await?))
+}
+
+/// The value of what was [`guarded`]. A panic there continues here.
+pub fn continued<T>(guarded: Result<T, Panicked>) -> T {
+    guarded.unwrap_or_else(|panicked| {
+        if GUARDS.get() == 0 {
+            // It was guarded and its caller is not. `resume_unwind` calls no hook, so the panic is reported here.
+            fall(panicked.to_string());
         }
-    }
+        resume_unwind(Box::new(panicked))
+    })
 }
 
 impl Panicked {

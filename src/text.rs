@@ -9,9 +9,12 @@
 //! them. Everywhere, a character that is invisible or changes how others look is written as JSON writes it.
 
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
+
+use crate::eights;
 
 /// Appends text, with unsafe characters ([`is_unsafe`]) as escapes.
 struct Escaped<'a>(&'a mut String);
@@ -47,10 +50,9 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// Whether a text has a character that is unsafe. Most texts have only letters and signs of ASCII, and many bytes at once are compared
-/// with these.
+/// Whether a text has a character that is unsafe. Most texts have only letters and signs of ASCII.
 fn has_unsafe(text: &str) -> bool {
-    let is_plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    let is_plain = eights::all(text, |eight| eight.is_ascii() && !eight.has_below(b' ') && !eight.has(0x7f));
     !is_plain && text.contains(is_unsafe)
 }
 
@@ -97,16 +99,49 @@ impl fmt::Display for Word<'_> {
     }
 }
 
+/// The signs of a word that needs no quotes.
+const fn is_sign(c: char) -> bool {
+    matches!(c, '-' | '_' | '.' | ':' | '/' | '+' | '%' | '@' | '#' | '~')
+}
+
 /// Whether a word needs no quotes.
 fn is_plain_word(word: &str) -> bool {
-    let is_sign = |c: char| matches!(c, '-' | '_' | '.' | ':' | '/' | '+' | '%' | '@' | '#' | '~');
-    // Most words have only ASCII, whose letters and digits are safe.
-    let is_plain = if word.is_ascii() {
-        word.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_sign(byte.into()))
-    } else {
-        word.chars().all(|c| (c.is_alphanumeric() || is_sign(c)) && !is_unsafe(c))
+    /// Of each byte, whether it is a letter, a digit or a sign of ASCII: these are safe, and most words have no others.
+    static PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 0x80 {
+            plain[byte as usize] = byte.is_ascii_alphanumeric() || is_sign(byte as char);
+            byte += 1;
+        }
+        plain
     };
+    let is_plain = word.bytes().all(|byte| PLAIN[usize::from(byte)])
+        || word.chars().all(|c| (c.is_alphanumeric() || is_sign(c)) && !is_unsafe(c));
     is_plain && !word.is_empty()
+}
+
+/// An address, written as its own `Display` does: that is made of four others, and the line of every reading has an address.
+pub struct Address(pub IpAddr);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IpAddr::V4(address) = self.0 else { return self.0.fmt(f) };
+        let (mut text, mut length) = ([0; "255.255.255.255".len()], 0);
+        let mut push = |byte| {
+            text[length] = byte;
+            length += 1;
+        };
+        for (place, octet) in address.octets().into_iter().enumerate() {
+            if place > 0 {
+                push(b'.');
+            }
+            for power in [100, 10, 1].into_iter().filter(|power| octet >= *power || *power == 1) {
+                push(b'0' + octet / power % 10);
+            }
+        }
+        f.write_str(std::str::from_utf8(&text[..length]).map_err(|_| fmt::Error)?)
+    }
 }
 
 /// Several words, one after the other.
@@ -119,6 +154,15 @@ impl<T: AsRef<str>> fmt::Display for Words<'_, T> {
             write!(f, "{gap}{}", Word(word.as_ref()))?;
         }
         Ok(())
+    }
+}
+
+/// Appends a field's value that is a text: see [`push_value`].
+pub fn push_text_value(line: &mut String, value: &str) {
+    if is_plain_word(value) {
+        line.push_str(value);
+    } else {
+        push_value(line, &format_args!("{value}"));
     }
 }
 
@@ -198,6 +242,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_address_is_written_as_the_library_does() {
+        for address in ["0.0.0.0", "127.0.0.1", "9.10.99.100", "255.249.105.11", "::1", "2001:db8::7"] {
+            assert_eq!(Address(address.parse().unwrap()).to_string(), address);
+        }
+    }
 
     fn message(text: &str) -> String {
         let mut line = String::new();

@@ -20,6 +20,7 @@ use super::protocol::events::{LOCKS_CHANNEL, SHARED_CHANNEL};
 use super::table::{Ended, Resources};
 use crate::http::channel::{self, Channel, Position, RING_BYTES};
 use crate::http::sse::{encode, encoded_size};
+use crate::json;
 use crate::time::{Timestamp, millis};
 
 /// Channels at the most besides `travas` and `agenda`.
@@ -134,7 +135,7 @@ impl channel::Event for Event {
                     retencao_ms: news.retention.map(millis),
                 };
                 // A struct of texts and numbers: serialising it to memory cannot fail.
-                encode(&id, name, &serde_json::to_string(&data).expect("an event serialises"))
+                encode(&id, name, &json::to_string(&data, LOCK_DATA_BYTES).expect("an event serialises"))
             }
         }
     }

@@ -4,7 +4,7 @@
 //! A head that can be read in two ways is refused: a proxy in front may have read it the other way, and let a request pass that
 //! it should have stopped.
 
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{AsHeaderName, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 
 use super::kind;
@@ -26,7 +26,7 @@ pub fn check(head: &Parts) -> Result<(), Problem> {
 }
 
 /// The value of a header that comes exactly once; `None` if it is absent or repeated.
-pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+pub fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }

@@ -16,6 +16,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Room for most queries, so that a path with one need not grow.
 const QUERY_BYTES: usize = 96;
 
+/// Room for the links of most answers.
+const USUAL_LINKS: usize = 8;
+
 /// The relations of pages, with their registered names.
 const REGISTERED: [(&str, &str); 4] =
     [("self", "self"), ("anterior", "prev"), ("proxima", "next"), ("seguinte", "next")];
@@ -101,7 +104,7 @@ pub struct Links(Vec<(&'static str, Link)>);
 impl Links {
     /// An empty list of links.
     pub fn new() -> Self {
-        Self::default()
+        Self(Vec::with_capacity(USUAL_LINKS))
     }
 
     /// Adds a link.

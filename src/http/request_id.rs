@@ -12,7 +12,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 use slog::KV;
 
@@ -20,6 +20,14 @@ use super::{head, trace_state};
 
 /// The longest context that is passed on: one of the present version has 55 bytes.
 const CONTEXT_MAX_BYTES: usize = 128;
+/// The longest identifier that is made here: the prefix, a hyphen, and all digits of a counter.
+const OWN_MAX_BYTES: usize = 4 + 1 + 16;
+/// In an answer the identifier, and in a request the client's own.
+const OWN: HeaderName = HeaderName::from_static("x-request-id");
+/// The client's own, in an answer.
+const CLIENT: HeaderName = HeaderName::from_static("x-client-request-id");
+/// The trace of a request.
+const TRACE: HeaderName = HeaderName::from_static("traceparent");
 /// The longest identifier that a client may choose.
 const MAX_BYTES: usize = 64;
 
@@ -63,7 +71,7 @@ impl RequestId {
 
     /// Puts its own and the client's into the head of the request's answer.
     pub(super) fn write_to(&self, headers: &mut HeaderMap) {
-        for (name, id) in [("x-request-id", Some(&self.own)), ("x-client-request-id", self.client.as_ref())] {
+        for (name, id) in [(OWN, Some(&self.own)), (CLIENT, self.client.as_ref())] {
             if let Some(Ok(id)) = id.map(|id| HeaderValue::from_str(id)) {
                 headers.insert(name, id);
             }
@@ -143,7 +151,8 @@ impl KV for RequestId {
 
 /// Makes identifiers: a random prefix for the process, then a counter.
 pub(super) struct RequestIds {
-    prefix: u16,
+    /// Four hexadecimal digits and a hyphen.
+    prefix: [u8; 5],
     next: AtomicU64,
 }
 
@@ -151,16 +160,35 @@ impl RequestIds {
     /// A new series.
     pub(super) fn new() -> Self {
         // The prefix tells two starts apart most of the time, which is enough: a failure of the random source is ignored.
-        let prefix = getrandom::u32().map_or(0, |random| (random & 0xffff) as u16);
+        let random = getrandom::u32().map_or(0, |random| random & 0xffff);
+        let mut prefix = [b'-'; 5];
+        prefix[..4].copy_from_slice(format!("{random:04x}").as_bytes());
         Self { prefix, next: AtomicU64::new(1) }
+    }
+
+    /// The prefix and a number, in hexadecimal digits without leading zeros.
+    fn own(&self, number: u64) -> Arc<str> {
+        let mut text = [0; OWN_MAX_BYTES];
+        let (mut at, mut number) = (OWN_MAX_BYTES, number);
+        loop {
+            at -= 1;
+            text[at] = b"0123456789abcdef"[(number % 16) as usize];
+            number /= 16;
+            if number == 0 {
+                break;
+            }
+        }
+        at -= self.prefix.len();
+        text[at..at + self.prefix.len()].copy_from_slice(&self.prefix);
+        String::from_utf8_lossy(&text[at..]).into()
     }
 
     /// A new identifier, beside the one in the request's head, if there is exactly one and it is acceptable.
     pub(super) fn next(&self, headers: &HeaderMap) -> RequestId {
-        let own = format!("{:04x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed)).into();
-        let chosen = head::only(headers, "x-request-id").and_then(|value| value.to_str().ok());
+        let own = self.own(self.next.fetch_add(1, Ordering::Relaxed));
+        let chosen = head::only(headers, OWN).and_then(|value| value.to_str().ok());
         let client = chosen.filter(|text| is_one(text)).map(Arc::from);
-        let context = head::only(headers, "traceparent").and_then(|value| value.to_str().ok());
+        let context = head::only(headers, TRACE).and_then(|value| value.to_str().ok());
         let trace: Option<Arc<str>> = context.filter(|context| trace_id(context).is_some()).map(Arc::from);
         let state = trace.as_ref().and_then(|_| trace_state::sent(headers)).map(Arc::from);
         RequestId { own, client, trace, state }

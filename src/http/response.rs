@@ -7,9 +7,13 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use super::pieces::Pieces;
+use crate::json;
 
 /// Room for the JSON of most answers, so that it need not grow.
 const USUAL_BYTES: usize = 2048;
+
+/// Room for the headers of most answers, those that every answer gets included.
+const USUAL_HEADERS: usize = 12;
 
 /// An answer's body: whole in memory, or sent in pieces.
 pub type Body = Either<Full<Bytes>, Pieces>;
@@ -58,9 +62,7 @@ pub(super) fn typed(status: StatusCode, content_type: &'static str, body: &impl 
 /// The JSON of an answer.
 pub(super) fn serialised(body: &impl Serialize) -> Vec<u8> {
     // Answers are structs and maps with text keys: serialising one to memory cannot fail.
-    let mut json = Vec::with_capacity(USUAL_BYTES);
-    serde_json::to_writer(&mut json, body).expect("an answer serialises");
-    json
+    json::to_vec(body, USUAL_BYTES).expect("an answer serialises")
 }
 
 /// An answer of bytes in memory.
@@ -75,5 +77,6 @@ pub fn bytes(status: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> 
 pub(super) fn whole(status: StatusCode, bytes: Bytes) -> Response {
     let mut response = Response::new(Either::Left(Full::new(bytes)));
     *response.status_mut() = status;
+    response.headers_mut().reserve(USUAL_HEADERS);
     response
 }

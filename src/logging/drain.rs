@@ -9,7 +9,7 @@ use slog::{Drain, FnValue, KV, Level, OwnedKVList, PushFnValue, Record, o};
 use super::line::{Line, level_name};
 use super::queue::Reach;
 use super::stream::Output;
-use crate::text::{escaped, push_message, push_value};
+use crate::text::{escaped, push_message, push_text_value, push_value};
 
 /// Room for most lines, so that they need not grow.
 const LINE_BYTES: usize = 192;
@@ -112,15 +112,23 @@ struct Pairs<'a>(&'a mut String);
 
 impl slog::Serializer for Pairs<'_> {
     fn emit_arguments(&mut self, key: slog::Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        for part in [" ", key, "="] {
-            self.0.push_str(part);
-        }
+        self.push_key(key);
         push_value(self.0, value);
         Ok(())
     }
 
     fn emit_str(&mut self, key: slog::Key, value: &str) -> slog::Result {
-        self.emit_arguments(key, &format_args!("{value}"))
+        self.push_key(key);
+        push_text_value(self.0, value);
+        Ok(())
+    }
+}
+
+impl Pairs<'_> {
+    fn push_key(&mut self, key: slog::Key) {
+        for part in [" ", key, "="] {
+            self.0.push_str(part);
+        }
     }
 }
 

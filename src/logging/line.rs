@@ -1,7 +1,5 @@
 //! A line before it is stamped, in one of the two formats.
 
-use std::fmt::Write as _;
-
 use slog::Level;
 
 use crate::time::Timestamp;
@@ -54,14 +52,11 @@ impl Line {
     pub fn push_to(&self, text: &mut String, at: Timestamp) {
         match self {
             Self::Text { level, rest } => {
-                text.push_str(level_name(*level));
-                text.push(':');
-                at.millis().push_to(text);
-                for part in [":", rest, " us="] {
-                    text.push_str(part);
-                }
-                // Writing to a `String` cannot fail.
-                let _ = write!(text, "{:03}", at.as_micros() % 1000);
+                at.in_two(|millis, micros| {
+                    for part in [level_name(*level), ":", millis, "Z:", rest, " us=", micros] {
+                        text.push_str(part);
+                    }
+                });
             }
             Self::Json { rest } => {
                 text.push_str("{\"timestamp_utc\":\"");

@@ -50,8 +50,21 @@ struct Text {
 }
 
 impl Text {
-    fn push(&mut self, at: Timestamp, line: &Line) {
+    /// Appends a line. The line as it is written.
+    fn push(&mut self, at: Timestamp, line: &Line) -> &str {
+        let start = self.lines.len();
         line.push_to(&mut self.lines, at);
+        self.count(at);
+        &self.lines[start..]
+    }
+
+    /// Appends a line that was written for another place.
+    fn push_written(&mut self, at: Timestamp, line: &str) {
+        self.lines.push_str(line);
+        self.count(at);
+    }
+
+    fn count(&mut self, at: Timestamp) {
         self.count += 1;
         self.first_at.get_or_insert(at);
     }
@@ -126,11 +139,15 @@ impl Writer {
         }
         self.last_at = at;
         let Some(output) = self.outputs.iter_mut().find(|output| output.id == to) else { return };
-        if output.file.is_some() && reach == Reach::All {
-            output.text.push(at, line);
-        }
-        if output.on_console {
-            self.shown.push(at, line);
+        match (output.file.is_some() && reach == Reach::All, output.on_console) {
+            (true, true) => self.shown.push_written(at, output.text.push(at, line)),
+            (true, false) => {
+                output.text.push(at, line);
+            }
+            (false, true) => {
+                self.shown.push(at, line);
+            }
+            (false, false) => {}
         }
     }
 

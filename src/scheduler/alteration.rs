@@ -11,6 +11,7 @@ use super::handlers::{BODY_MAX, catalogue, conflict, not_yours, quota, recent, r
 use super::origin::Origin;
 use super::problems::{refused, unknown_booking};
 use super::refusal::{Refusal, is_of_catalogue};
+use super::to_its_end::to_its_end;
 use super::{book, links, requests};
 use crate::agenda::alteration::{Alteration, BookingPatch, Destination, Texts};
 use crate::agenda::{Booking, Catalogue, NOTES_MAX_CHARS, Status, TARGET_MAX_CHARS};
@@ -20,7 +21,6 @@ use crate::http::identity::read_json;
 use crate::http::precondition::IfMatch;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
-use crate::panics::{guarded, join};
 
 /// The fields of a booking that can be changed.
 const FIELDS: &str = "alvo, observacoes, horario_inicio_utc, horario_fim_utc, duracao_min, telescopio";
@@ -49,12 +49,9 @@ pub async fn alter(app: &Arc<App>, id: &str, request: &mut Request) -> Result<Re
         };
         let asked =
             Alteration { texts: patch.texts.clone(), destination, from: known.place(), expected: expected.clone() };
-        // A task of its own: the change ends, and the lock is given back, also when the client goes away now.
-        let task = app.tasks.spawn(guarded(book::alter(Arc::clone(app), number, asked, origin.clone())));
+        // The lock is given back, also when the client goes away now.
         let to_booking = || links::to_booking(number);
-        let altered =
-            join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(to_booking()))?;
-        match altered {
+        match to_its_end(&app.tasks, book::alter(Arc::clone(app), number, asked, origin.clone())).await {
             Ok(altered) => return Ok(render(app, StatusCode::OK, &altered.booking, &request.who)),
             Err(Refusal::Moved { .. }) if tried < book::MOVED_TRIES => {}
             Err(refusal) => {

@@ -1,6 +1,6 @@
 //! The use cases: booking, changing and cancelling.
 //!
-//! A use case runs to its end in a task of its own, also when its client has gone away: a lock that was granted is always
+//! A use case runs to its end, also when its client has gone away ([`super::to_its_end`]): a lock that was granted is always
 //! given back. In the real agenda nothing is written without a lease ([`super::leased`]); [`super::race`] shows what
 //! happens without one.
 

@@ -1,7 +1,7 @@
 //! Giving a lease back once its use case is decided.
 //!
-//! A task of its own tries until the coordinator has answered, or the lease has expired. The answer to the client waits for
-//! the task, up to [`PATIENCE`]: then the client's next request, at this scheduler or at another, mostly finds the lock
+//! It is tried until the coordinator has answered, or the lease has expired. The answer to the client waits for that, up to
+//! [`PATIENCE`]: then the client's next request, at this scheduler or at another, mostly finds the lock
 //! released, and a coordinator that hangs delays no answer for longer.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::gate::Locking;
 use super::origin::Origin;
+use super::to_its_end::to_its_end;
 use crate::audit::record::Cause;
 use crate::coordinator::client::{Client, Lease, Unlocked};
 use crate::logging::Several;
@@ -46,9 +47,9 @@ pub async fn give_back(
     let mut origin = origin.clone();
     // A key that the request has is free once its answer is there.
     origin.cause.keeping = None;
-    let task = locking.unlocks.spawn(unlock(client, origin, lease, resources, retention, times));
-    // After the timeout the task goes on.
-    let _ = tokio::time::timeout(PATIENCE, task).await;
+    let unlock = unlock(client, origin, lease, resources, retention, times);
+    // After the timeout it goes on.
+    let _ = tokio::time::timeout(PATIENCE, to_its_end(&locking.unlocks, unlock)).await;
 }
 
 async fn unlock(

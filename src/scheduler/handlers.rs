@@ -13,6 +13,7 @@ use super::config::{SERVICE, VERSION};
 use super::origin::Origin;
 use super::problems::{field_error, not_read, refused, unknown_booking};
 use super::refusal::{Refusal, is_of_catalogue, is_unknown};
+use super::to_its_end::to_its_end;
 use super::{book, hour, links, page, requests, views};
 use crate::access::principal::{Denied, Who};
 use crate::access::role::Permission;
@@ -28,7 +29,6 @@ use crate::http::prefix::seen;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::server::Request;
 use crate::http::{self, Response};
-use crate::panics::{guarded, join};
 use crate::store::Counted;
 use crate::time::{Timestamp, millis};
 
@@ -84,16 +84,14 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
         origin.time_token = Some(token::hash(&text));
     }
     let (telescope, slots) = (new.telescope.code.clone(), new.slots);
-    // A task of its own: the booking ends, and the lock is given back, also when the client goes away now. It is some kilobytes, and so has
-    // a box: else each function on its way to the runtime would copy it.
-    let task = app.tasks.spawn(guarded(Box::pin(book::book(Arc::clone(app), new, origin))));
-    let where_it_would_be = || links::where_it_would_be(&telescope, slots);
-    let booking =
-        match join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(where_it_would_be()))? {
-            Ok(booking) => booking,
-            Err(refusal @ Refusal::NotWritten(_)) => return Err(refused(refusal).with_links(where_it_would_be())),
-            Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
-        };
+    // The lock is given back, also when the client goes away now.
+    let booking = match to_its_end(&app.tasks, book::book(Arc::clone(app), new, origin)).await {
+        Ok(booking) => booking,
+        Err(refusal @ Refusal::NotWritten(_)) => {
+            return Err(refused(refusal).with_links(links::where_it_would_be(&telescope, slots)));
+        }
+        Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
+    };
     Ok(made(&booking, &app.catalogue(), app.clock.now(), &request.who))
 }
 
@@ -257,10 +255,8 @@ pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<R
         let booking = stored(app, id, number, &request.log).await?;
         request.who.check_scientist(booking.scientist_id).map_err(|denied| not_yours(denied, request))?;
     }
-    let task = app.tasks.spawn(guarded(book::cancel(Arc::clone(app), number, asked, origin)));
-    let to_booking = || links::to_booking(number);
-    let cancelled = join(task).await.map_err(|error| Problem::internal(error.to_string()).with_links(to_booking()))?;
-    let booking = cancelled.map_err(|refusal| refused(refusal).with_links_if_none(to_booking))?;
+    let cancelled = to_its_end(&app.tasks, book::cancel(Arc::clone(app), number, asked, origin)).await;
+    let booking = cancelled.map_err(|refusal| refused(refusal).with_links_if_none(|| links::to_booking(number)))?;
     Ok(render(app, StatusCode::OK, &booking, &request.who))
 }
 

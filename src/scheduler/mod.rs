@@ -42,6 +42,7 @@ mod routes;
 mod sessions;
 mod sign_in;
 mod timetable;
+mod to_its_end;
 mod tokens;
 mod trail;
 mod views;

@@ -84,6 +84,13 @@ impl Timestamp {
         Rfc3339 { at: self, fraction_digits: 3 }
     }
 
+    /// Gives its text up to the millisecond, `2025-10-26T18:00:04.500`, and its three further digits: a line of the log has them apart.
+    pub fn in_two<T>(self, give: impl FnOnce(&str, &str) -> T) -> T {
+        let mut room = [0; LONGEST];
+        let (millis, rest) = rfc3339::write(self.0, 6, &mut room).split_at(LONGEST - "123Z".len());
+        give(millis, &rest[..rest.len() - 1])
+    }
+
     /// Displays microseconds, the form of all other instants: `2025-10-26T18:00:04.500123Z`.
     pub const fn micros(self) -> Rfc3339 {
         Rfc3339 { at: self, fraction_digits: 6 }

@@ -47,33 +47,35 @@ pub struct Parsed {
 /// The length of an instant with all digits.
 pub const LONGEST: usize = SHAPE.len();
 const SHAPE: &[u8] = b"2025-10-26T18:00:04.500123Z";
+/// Where its pairs of digits begin.
+const PLACES: [usize; 10] = [0, 2, 5, 8, 11, 14, 17, 20, 22, 24];
+/// The two digits of each number below a hundred.
+static PAIRS: [[u8; 2]; 100] = {
+    let (mut pairs, mut number) = ([[0; 2]; 100], 0);
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
 
 /// Writes the instant `micros` microseconds after 1970, in a year of four digits, with up to six digits of its fraction. Further digits are cut.
 pub fn write(micros: i64, fraction_digits: usize, text: &mut [u8; LONGEST]) -> &str {
     text.copy_from_slice(SHAPE);
-    let seconds = micros.div_euclid(1_000_000);
-    let (year, month, day) = date(seconds.div_euclid(DAY_SECONDS));
-    let of_day = seconds.rem_euclid(DAY_SECONDS);
-    put(&mut text[0..4], year);
-    put(&mut text[5..7], month);
-    put(&mut text[8..10], day);
-    put(&mut text[11..13], of_day / 3600);
-    put(&mut text[14..16], of_day / 60 % 60);
-    put(&mut text[17..19], of_day % 60);
-    put(&mut text[20..26], micros.rem_euclid(1_000_000));
+    // No instant that is written is before 1970, and none has more than these days.
+    let micros = micros.cast_unsigned();
+    let (seconds, fraction) = (micros / 1_000_000, (micros % 1_000_000) as u32);
+    let (days, of_day) = (u32::try_from(seconds / DAY_SECONDS), (seconds % DAY_SECONDS) as u32);
+    let (year, month, day) = date(days.unwrap_or_default());
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    let fractions = (fraction / 10_000, fraction / 100 % 100, fraction % 100);
+    let numbers = [year / 100, year % 100, month, day, hour, minute, second, fractions.0, fractions.1, fractions.2];
+    for (at, number) in PLACES.into_iter().zip(numbers) {
+        text[at..at + 2].copy_from_slice(&PAIRS[number as usize]);
+    }
     let end = if fraction_digits == 0 { 19 } else { 20 + fraction_digits };
     text[end] = b'Z';
     std::str::from_utf8(&text[..=end]).expect("digits and signs of ASCII")
-}
-
-/// Writes a number over all of `digits`.
-fn put(digits: &mut [u8], number: i64) {
-    // No number here has more than six digits, or is negative.
-    let mut number = u32::try_from(number).unwrap_or_default();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
 }
 
 /// Parses `date-time`. `T` and `Z` may be lower-case (§5.6, first note). A space instead of `T` (second note) is refused: the note

@@ -9,6 +9,7 @@ use crate::agenda::stamp::Stamp;
 use crate::agenda::{Booking, Wait};
 use crate::audit::catalogued::CataloguedDetails;
 use crate::clock::token::{ACCEPTED, NotValid};
+use crate::json;
 use crate::text::into_escaped;
 use crate::time::{Rfc3339, Timestamp};
 
@@ -172,10 +173,8 @@ impl Event<'_> {
             details: self.details(),
         };
         // A struct of texts and numbers: serialising it to memory cannot fail.
-        let mut json = Vec::with_capacity(USUAL_BYTES);
-        serde_json::to_writer(&mut json, &head).expect("a record serialises");
+        let mut json = json::to_string(&head, USUAL_BYTES).expect("a record serialises");
         json.pop();
-        let json = String::from_utf8(json).expect("JSON is UTF-8");
         // Line separators and control characters are escaped: a program could read one as the end of the line, and a terminal
         // could run one as a command. In JSON the escaped character has the same value.
         into_escaped(json)

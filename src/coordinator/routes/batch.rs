@@ -5,7 +5,6 @@
 //! lease at the instant at which the answer is written.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +32,7 @@ use crate::http::request_id::RequestId;
 use crate::http::server::{Request, log_problem};
 use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response};
+use crate::json;
 
 /// After so many operations or answers of a batch, the tasks of other requests have a turn.
 const TURN: usize = 16;
@@ -125,13 +125,13 @@ pub async fn answer(
     }
     let end = unknown.member().map_or_else(|| "]}".to_owned(), |notices| format!("],{notices}}}"));
     let mut pieces = Pieces { batch, next: "", end, late: false };
-    let mut first = "{\"respostas\":[".to_owned();
+    let mut first = b"{\"respostas\":[".to_vec();
     while pieces.write_ready(&mut first) {
         tokio::task::yield_now().await;
     }
     if pieces.batch.unsaid.is_empty() {
-        let whole = http::bytes(StatusCode::OK, "application/json", (first + &pieces.end).into());
-        return Ok(preferred(whole, length));
+        first.extend_from_slice(pieces.end.as_bytes());
+        return Ok(preferred(http::bytes(StatusCode::OK, "application/json", first), length));
     }
     pieces.late = true;
     let rest = unfold(Some(pieces), async |pieces| {
@@ -164,12 +164,12 @@ struct Pieces {
 
 impl Pieces {
     /// Writes answers that can leave now, at the most [`TURN`]. Whether there may be more of them.
-    fn write_ready(&mut self, text: &mut String) -> bool {
+    fn write_ready(&mut self, text: &mut Vec<u8>) -> bool {
         for _ in 0..TURN {
             let Some(answer) = self.batch.say_next(self.late) else { return false };
-            // A struct of texts and numbers: serialising it to memory cannot fail, nor can writing to a `String`.
-            let answer = serde_json::to_string(&answer).expect("an answer serialises");
-            let _ = write!(text, "{}{answer}", self.next);
+            text.extend_from_slice(self.next.as_bytes());
+            // A struct of texts and numbers: serialising it to memory cannot fail.
+            json::append(text, &answer).expect("an answer serialises");
             self.next = ",";
         }
         true
@@ -191,10 +191,10 @@ impl Pieces {
         if let Some(why) = lost.or_else(|| self.batch.presence.is_gone().then_some(answers::gone as fn() -> Problem)) {
             self.batch.abandon(why);
         }
-        let mut text = String::new();
+        let mut text = Vec::new();
         while self.write_ready(&mut text) {}
         if self.batch.unsaid.is_empty() {
-            text.push_str(&self.end);
+            text.extend_from_slice(self.end.as_bytes());
         }
         text.into()
     }

@@ -165,6 +165,8 @@ impl Routes {
         Ok(represent(response, &request.head, endpoint.tagged))
     }
 
+    /// Lets the endpoint answer. What most requests do not need has a box of its own: the future of a request, which is copied when it
+    /// begins, would else be as large as the largest.
     async fn dispatch(
         &self,
         route: Route,
@@ -182,11 +184,11 @@ impl Routes {
             Route::Unlock => operation::answer(service, request, OperationKind::Unlock, &rights, unknown).await,
             Route::Batch => {
                 let bytes = read_json(request, LARGE_BODY_MAX).await?;
-                batch::answer(service, request, &bytes, &rights, unknown).await
+                Box::pin(batch::answer(service, request, &bytes, &rights, unknown)).await
             }
             Route::List => Box::pin(list::list(service, request, rights)).await,
             Route::Show => list::show(service, name, &rights),
-            Route::Force => self.forcing.force(service, request, name, rights).await,
+            Route::Force => Box::pin(self.forcing.force(service, request, name, rights)).await,
             Route::Publish => {
                 let bytes = read_json(request, LARGE_BODY_MAX).await?;
                 events::publish(service, request, &bytes, &rights, unknown)

@@ -23,7 +23,7 @@ mod url;
 
 pub use self::connection::{Connection, whole_body};
 pub use self::error::{AnswerError, UrlError};
-pub use self::pool::Pool;
+pub use self::pool::{NoAnswer, Pool};
 pub use self::proven::{Challenge, NotProven, Question};
 pub use self::refused::refused;
 pub use self::security::Security;

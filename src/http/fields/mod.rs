@@ -5,9 +5,10 @@
 //! integer and never through a float, so a number beyond 64 bits is reported as a wrong field and is never rounded.
 
 pub mod object;
+mod values;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::values::Values;
 use crate::http::kind;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::suggest;
@@ -39,7 +41,7 @@ pub struct TextRule {
 /// The fields of one JSON object, and the errors found in them so far.
 #[derive(Debug)]
 pub struct Fields<'a> {
-    values: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    values: Values<'a>,
     /// Names that occur more than once in the object.
     repeated: BTreeSet<String>,
     errors: Vec<FieldError>,
@@ -62,11 +64,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Fields::none();
                 while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
-                    let again = fields.values.insert(name.clone(), value).is_some();
-                    if again {
-                        fields.repeated.insert(name.into_owned());
-                    }
+                    fields.values.push(name, value);
                 }
+                fields.repeated = fields.values.without_repeated();
                 Ok(fields)
             }
         }
@@ -109,7 +109,7 @@ impl<'a> Fields<'a> {
 
     /// The fields of a request without a body: none.
     pub fn none() -> Self {
-        Self { values: BTreeMap::new(), repeated: BTreeSet::new(), errors: Vec::new() }
+        Self { values: Values::default(), repeated: BTreeSet::new(), errors: Vec::new() }
     }
 
     /// Records that the field `name` is wrong, and why.
@@ -261,9 +261,10 @@ impl<'a> Fields<'a> {
     /// All wrong fields: first the repeated ones, then the others in the order in which they were found, and last the
     /// unknown ones.
     pub fn finish(mut self, known: &str) -> Result<(), Vec<FieldError>> {
+        let mut unread = self.values.into_names();
         // The field is ignored, so a repeated one is no error.
         let repeated = &mut self.repeated;
-        self.values.retain(|name, _| {
+        unread.retain(|name| {
             let refused = !is_passed_over(&shown(name), known);
             if !refused {
                 repeated.remove(&**name);
@@ -274,8 +275,8 @@ impl<'a> Fields<'a> {
         let repeated =
             repeated.map(|name| FieldError::new(shown(name), FieldCode::Repeated.says("aparece mais de uma vez")));
         self.errors = repeated.chain(self.errors).collect();
-        let unknown = self.values.len();
-        for name in self.values.keys().take(UNKNOWN_NAMED) {
+        let unknown = unread.len();
+        for name in unread.iter().take(UNKNOWN_NAMED) {
             let mensagem = unknown_name("campo desconhecido", name, known);
             self.errors.push(FieldError::new(shown(name), FieldCode::Unknown.says(mensagem)));
         }
@@ -304,10 +305,10 @@ impl Fields<'_> {
         }
         let known = &known.to_string();
         if !unknown.are_refused() {
-            for name in std::mem::take(&mut self.values).keys() {
+            for name in std::mem::take(&mut self.values).into_names() {
                 // The field is ignored, so a repeated one is no error.
-                self.repeated.remove(&**name);
-                unknown.pass_over(format!("{prefix}{}", shown(name)), known);
+                self.repeated.remove(&*name);
+                unknown.pass_over(format!("{prefix}{}", shown(&name)), known);
             }
         }
         self.finish(known)

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use hyper::Method;
-use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 
 use self::authority::{Authority, Host};
@@ -163,7 +163,7 @@ impl Guard {
         if self.origins.is_empty() {
             return None;
         }
-        origins::among(&self.origins, only(&head.headers, ORIGIN.as_str()))
+        origins::among(&self.origins, only(&head.headers, ORIGIN))
     }
 
     /// Checks a request whose connection arrived at the address `here`. `Host` comes once at the most: see [`super::head`].
@@ -237,7 +237,7 @@ fn check_origin(head: &Parts, asked: &Authority, schemes: Schemes) -> Result<(),
     };
     let origin_fits = match headers.get(ORIGIN) {
         None => true,
-        Some(_) => only(headers, ORIGIN.as_str())
+        Some(_) => only(headers, ORIGIN)
             .and_then(|origin| origin.to_str().ok())
             .is_some_and(|origin| is_origin(origin, asked, schemes)),
     };
@@ -245,7 +245,7 @@ fn check_origin(head: &Parts, asked: &Authority, schemes: Schemes) -> Result<(),
 }
 
 /// The header in which a browser says how the page that sends a request is related to this service.
-pub(super) const SEC_FETCH_SITE: &str = "sec-fetch-site";
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether a person follows a link: the answer replaces the page that has the link, which cannot read it.
 fn is_navigation(headers: &HeaderMap) -> bool {
@@ -279,7 +279,7 @@ fn shown(host: Host) -> String {
 
 /// The origin of the page that sends a request, as far as it can be shown.
 fn origin_of(headers: &HeaderMap) -> Option<String> {
-    let origin = only(headers, ORIGIN.as_str())?.to_str().ok()?;
+    let origin = only(headers, ORIGIN)?.to_str().ok()?;
     Some(origin.chars().take(SHOWN_MAX).collect())
 }
 

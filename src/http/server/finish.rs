@@ -1,5 +1,6 @@
 //! What every answer gets before it goes out: its headers, and the room for its bytes.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,8 +23,21 @@ pub(super) const PROTECTION: [(HeaderName, HeaderValue); 3] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+thread_local! {
+    /// The second of the last answer, and its `Date`: under load many answers have the same.
+    static LAST_DATE: RefCell<Option<(i64, HeaderValue)>> = const { RefCell::new(None) };
+}
+
 /// The official time in the form of `Date`. hyper's own `Date` stands still when the machine's clock is set back.
 pub(super) fn http_date(at: Timestamp) -> Option<HeaderValue> {
+    let second = at.as_micros() / 1_000_000;
+    LAST_DATE.with_borrow_mut(|last| match last {
+        Some((known, date)) if *known == second => Some(date.clone()),
+        _ => last.insert((second, written_date(at)?)).1.clone().into(),
+    })
+}
+
+fn written_date(at: Timestamp) -> Option<HeaderValue> {
     let at = jiff::Timestamp::from_microsecond(at.as_micros()).ok()?;
     let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
     HeaderValue::try_from(date).ok()

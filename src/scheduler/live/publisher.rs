@@ -20,10 +20,13 @@ use crate::batch;
 use crate::coordinator::client::{EventBatch, Feed, NotPublished};
 use crate::http::channel::Channel;
 use crate::http::request_id::RequestId;
+use crate::json;
 use crate::scheduler::views;
 
 /// Events that wait to be published.
 const WAITING_MAX: usize = 4096;
+/// Room for the JSON of most events.
+const USUAL_BYTES: usize = 1024;
 /// The pause between two exchanges: an exchange costs much more than an event, and the pause is too short to be seen. An
 /// event that comes alone does not wait.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -246,7 +249,7 @@ impl Task {
 
 fn to_json(data: &impl Serialize) -> String {
     // Structs of texts, numbers and lists: serialising one to memory cannot fail.
-    serde_json::to_string(data).expect("an event serialises")
+    json::to_string(data, USUAL_BYTES).expect("an event serialises")
 }
 
 #[cfg(test)]

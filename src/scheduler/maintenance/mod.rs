@@ -17,6 +17,7 @@ use super::origin::Origin;
 use super::outcome::{store_failed, tell_promoted};
 use super::problems::{refused, unknown_telescope};
 use super::refusal::Refusal;
+use super::to_its_end::to_its_end;
 use super::{handlers, links, requests, views};
 use crate::access::principal::Who;
 use crate::access::role::Permission;
@@ -33,7 +34,6 @@ use crate::http::table::Table;
 use crate::http::written::Written;
 use crate::http::wrong::FieldCode;
 use crate::http::{self, Response};
-use crate::panics::{guarded, join};
 use crate::store::{Closed, NotClosed};
 use crate::time::Timestamp;
 
@@ -125,9 +125,9 @@ pub async fn create(app: &Arc<App>, code: &str, request: &mut Request) -> Result
     let (when, cancels) = new_maintenance(&bytes)?;
     let catalogue = handlers::catalogue(app, &request.log).await?;
     let telescope = catalogue.telescope(code).ok_or_else(|| unknown_telescope(code))?.clone();
-    // A task of its own: it ends, and each lock is given back, also when the client goes away now.
-    let task = app.tasks.spawn(guarded(closing::close(Arc::clone(app), telescope, when, cancels, origin)));
-    let closed = join(task).await.map_err(|error| Problem::internal(error.to_string()))?.map_err(refused)?;
+    // Each lock is given back, also when the client goes away now.
+    let closed = to_its_end(&app.tasks, closing::close(Arc::clone(app), telescope, when, cancels, origin)).await;
+    let closed = closed.map_err(refused)?;
     let Closed { maintenance, cancelled, .. } = closed.map_err(|not| not_closed(app, code, not, request))?;
     let count = cancelled.len();
     info!(request.log, "Manutenção {} de {} criada por {}", maintenance.id, code, request.who.author(); "cancelados" => count);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http_body_util::Full;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
-use crate::http::client::{AnswerError, Pool, whole_body};
+use crate::http::client::{AnswerError, NoAnswer, Pool, whole_body};
 use crate::http::tls::Trust;
 
 /// How long one exchange may take, and how long its connection.
@@ -21,7 +21,7 @@ const ANSWER_MAX: usize = 256 * 1024;
 pub enum FetchError {
     /// There is no connection, or it broke.
     #[error("não responde: {0}")]
-    Silent(#[from] hyper_util::client::legacy::Error),
+    Silent(#[from] NoAnswer),
     /// The answer does not come in time.
     #[error("não responde em {} s", EXCHANGE_TIMEOUT.as_secs())]
     Slow,
