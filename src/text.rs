@@ -50,9 +50,9 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
-/// Whether a text has a character that is unsafe. Most texts have only letters and signs of ASCII.
+/// Whether a text has a character that is unsafe. Most texts have only letters of western languages and signs of ASCII.
 fn has_unsafe(text: &str) -> bool {
-    let is_plain = eights::all(text, |eight| eight.is_ascii() && !eight.has_below(b' ') && !eight.has(0x7f));
+    let is_plain = eights::all(text, |eight| eight.is_western() && !eight.has_below(b' ') && !eight.has(0x7f));
     !is_plain && text.contains(is_unsafe)
 }
 

@@ -9,6 +9,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::prefix::seen;
+use crate::time::Timestamp;
 
 /// RFC 3986's unreserved characters stay as they are; all others are encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -160,15 +161,51 @@ impl Serialize for Links {
 
 /// `path?name=value&…` with the values encoded.
 pub fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut href = String::with_capacity(path.len() + QUERY_BYTES);
-    href.push_str(path);
-    for (index, (name, value)) in pairs.into_iter().enumerate() {
-        href.push(if index == 0 { '?' } else { '&' });
-        href.push_str(name);
-        href.push('=');
-        href.extend(utf8_percent_encode(value, ENCODED));
+    pairs.into_iter().fold(Href::to(path), |href, (name, value)| href.with(name, value)).finish()
+}
+
+/// An address in the making: its parts are written one after the other into one text.
+pub struct Href {
+    text: String,
+    has_query: bool,
+}
+
+impl Href {
+    /// The address of a path.
+    pub fn to(path: &str) -> Self {
+        let mut text = String::with_capacity(path.len() + QUERY_BYTES);
+        text.push_str(path);
+        Self { text, has_query: false }
     }
-    href
+
+    /// The address of what is below that.
+    #[must_use]
+    pub fn below(mut self, path: &str) -> Self {
+        self.text.push_str(path);
+        self
+    }
+
+    /// The same with a parameter, whose value is encoded.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        let before = if std::mem::replace(&mut self.has_query, true) { "&" } else { "?" };
+        for part in [before, name, "="] {
+            self.text.push_str(part);
+        }
+        self.text.extend(utf8_percent_encode(value, ENCODED));
+        self
+    }
+
+    /// The same with an instant, in whole seconds.
+    #[must_use]
+    pub fn at(self, name: &str, at: Timestamp) -> Self {
+        at.seconds().give(|text| self.with(name, text))
+    }
+
+    /// The whole address.
+    pub fn finish(self) -> String {
+        self.text
+    }
 }
 
 /// `name` as one segment of a path.

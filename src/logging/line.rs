@@ -60,7 +60,7 @@ impl Line {
             }
             Self::Json { rest } => {
                 text.push_str("{\"timestamp_utc\":\"");
-                at.micros().push_to(text);
+                at.micros().give(|at| text.push_str(at));
                 text.push_str("\",");
                 text.push_str(rest);
             }

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TrackedFuture;
@@ -12,10 +13,13 @@ use tokio_util::task::task_tracker::TrackedFuture;
 use crate::panics::{continued, guarded};
 
 /// Does `work`, which counts among `tasks` until its end. If this is dropped before, the work goes on. A panic in it continues in
-/// the caller. The work has a box: else each function on its way would copy it.
-pub async fn to_its_end<T: Send + 'static>(tasks: &TaskTracker, work: impl Future<Output = T> + Send + 'static) -> T {
-    let mut waited_for = WaitedFor(Some(Box::pin(tasks.track_future(guarded(work)))));
-    continued(poll_fn(|cx| waited_for.poll(cx)).await)
+/// the caller. The work has a box of its own at first: else each function on its way would copy it.
+pub fn to_its_end<T: Send + 'static>(
+    tasks: &TaskTracker,
+    work: impl Future<Output = T> + Send + 'static,
+) -> impl Future<Output = T> + Send {
+    let mut waited_for = WaitedFor(Some(Box::pin(tasks.track_future(guarded(Box::pin(work))))));
+    poll_fn(move |cx| waited_for.poll(cx)).map(continued)
 }
 
 /// Work that is not at its end, unless it is taken away.
@@ -51,7 +55,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
     use tokio::sync::oneshot;
 
     use super::*;

@@ -105,21 +105,21 @@ pub struct Rfc3339 {
 }
 
 impl Rfc3339 {
-    /// Appends it to a text: a line of the log does without the general machinery of formatting.
-    pub fn push_to(self, text: &mut String) {
-        text.push_str(rfc3339::write(self.at.0, self.fraction_digits, &mut [0; LONGEST]));
+    /// Gives its text, without the general machinery of formatting.
+    pub fn give<T>(self, give: impl FnOnce(&str) -> T) -> T {
+        give(rfc3339::write(self.at.0, self.fraction_digits, &mut [0; LONGEST]))
     }
 }
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(rfc3339::write(self.at.0, self.fraction_digits, &mut [0; LONGEST]))
+        self.give(|text| f.write_str(text))
     }
 }
 
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(rfc3339::write(self.at.0, self.fraction_digits, &mut [0; LONGEST]))
+        self.give(|text| serializer.serialize_str(text))
     }
 }
 

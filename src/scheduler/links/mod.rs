@@ -23,7 +23,7 @@ use crate::agenda::alteration::Alterable;
 use crate::agenda::timetable::{Period, SlotState};
 use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status, Telescope};
 use crate::audit::filter::Wanted;
-use crate::http::links::{Link, Links, path_segment, with_query};
+use crate::http::links::{Href, Link, Links, path_segment, with_query};
 use crate::time::Timestamp;
 
 /// The path of the tokens.
@@ -338,21 +338,19 @@ fn any_free(telescope: &str) -> Link {
 
 /// One period of a telescope's agenda.
 pub fn timetable_href(telescope: &str, period: Period) -> String {
-    let (from, until) = (period.start().seconds().to_string(), period.end().seconds().to_string());
-    with_query(&(telescope_path(telescope) + "/agenda"), [("de", from.as_str()), ("ate", &until)])
+    let agenda = Href::to(&telescope_path(telescope)).below("/agenda");
+    agenda.at("de", period.start()).at("ate", period.end()).finish()
 }
 
 /// To the free slots nearest to `slots`, for the same duration.
 fn free_near(telescope: &str, slots: SlotRange) -> Link {
-    let (near, duration) = (slots.start().seconds().to_string(), slots.duration_min().to_string());
-    let pairs = [("perto_de", near.as_str()), ("duracao_min", &duration)];
-    let href = with_query(&(telescope_path(telescope) + "/livres"), pairs);
-    Link::titled(href, "Os horários livres mais próximos")
+    let free = Href::to(&telescope_path(telescope)).below("/livres").at("perto_de", slots.start());
+    let href = free.with("duracao_min", &slots.duration_min().to_string());
+    Link::titled(href.finish(), "Os horários livres mais próximos")
 }
 
 fn at_slots(telescope: &str, start: Timestamp, end: Timestamp) -> Link {
-    let (start, end) = (start.seconds().to_string(), end.seconds().to_string());
-    Link::get(with_query("/agendamentos", [("telescopio", telescope), ("de", &start), ("ate", &end)]))
+    Link::get(Href::to("/agendamentos").with("telescopio", telescope).at("de", start).at("ate", end).finish())
 }
 
 /// From the list of tokens.

@@ -1,21 +1,23 @@
 //! Writing what was decided.
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{Connection, named_params, params};
 
 use super::load::Loaded;
+use super::statements::Statements;
 use super::{catalogue, kept, maintenance, proposals, trail, waits};
 use crate::agenda::{Booking, SlotRange};
 use crate::store::decide::Write;
 use crate::time::Timestamp;
 
 /// Carries out one write. `loaded` has the rows that the decision was made by.
-pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlite::Result<()> {
+pub fn apply(statements: &mut Statements<'_>, loaded: &Loaded, write: &Write) -> rusqlite::Result<()> {
+    let connection = statements.connection;
     match write {
         Write::InsertBooking { booking, token, request_id } => {
-            insert(connection, loaded.row_of(&booking.telescope)?, booking, *token, request_id)
+            insert(statements, loaded.row_of(&booking.telescope)?, booking, *token, request_id)
         }
         Write::ClaimSlots { telescope, slots, booking_id, token, .. } => {
-            claim(connection, loaded.row_of(telescope)?, *slots, *booking_id, *token)
+            claim(statements, loaded.row_of(telescope)?, *slots, *booking_id, *token)
         }
         Write::UpdateBooking { booking, .. } => update(connection, loaded.row_of(&booking.telescope)?, booking),
         Write::FreeSlots { telescope, slots, booking_id, token } => {
@@ -37,56 +39,57 @@ pub fn apply(connection: &Connection, loaded: &Loaded, write: &Write) -> rusqlit
         }
         Write::RemoveMaintenance { id, at, .. } => maintenance::remove(connection, *id, *at),
         Write::KeepAnswer { kept, at } => kept::insert(connection, kept, *at),
-        Write::AppendRecord { seq, line, .. } => trail::insert(connection, *seq, line),
+        Write::AppendRecord { seq, line, .. } => trail::insert_by(statements.get(trail::INSERT)?, *seq, line),
     }
 }
 
+/// The values of a new booking, in the order of their columns.
+const INSERT: &str =
+    "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
+     clique_us, criado_us, token, req, proposta_id, carimbo_us, disputado)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+
 fn insert(
-    connection: &Connection,
+    statements: &mut Statements<'_>,
     telescope_row: i64,
     booking: &Booking,
     token: Option<u64>,
     request_id: &str,
 ) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes,
-             clique_us, criado_us, token, req, proposta_id, carimbo_us, disputado) VALUES (:id, :telescope, :scientist, :start, :end, :status, :target,
-             :notes, :clicked, :created, :token, :request, :proposal, :stamped, :contested)",
-        )?
-        .execute(named_params! {
-            ":id": booking.id,
-            ":telescope": telescope_row,
-            ":scientist": booking.scientist_id,
-            ":start": booking.slots.start().as_micros(),
-            ":end": booking.slots.end().as_micros(),
-            ":status": booking.status.name(),
-            ":target": booking.target,
-            ":notes": booking.notes,
-            ":clicked": booking.clicked_at.map(Timestamp::as_micros),
-            ":created": booking.created_at.as_micros(),
-            ":token": token.map(u64::cast_signed),
-            ":request": request_id,
-            ":proposal": booking.proposal_id,
-            ":stamped": booking.stamped_at.map(Timestamp::as_micros),
-            ":contested": booking.is_contested,
-        })?;
+    statements.get(INSERT)?.execute(params![
+        booking.id,
+        telescope_row,
+        booking.scientist_id,
+        booking.slots.start().as_micros(),
+        booking.slots.end().as_micros(),
+        booking.status.name(),
+        booking.target,
+        booking.notes,
+        booking.clicked_at.map(Timestamp::as_micros),
+        booking.created_at.as_micros(),
+        token.map(u64::cast_signed),
+        request_id,
+        booking.proposal_id,
+        booking.stamped_at.map(Timestamp::as_micros),
+        booking.is_contested,
+    ])?;
     Ok(())
 }
 
-/// Even if a decision were wrong, this statement keeps a slot from two bookings: the slot has one row, which takes a booking only while it is free and has seen no newer token.
+/// A slot has one row, which takes a booking only while it is free and has seen no newer token.
+const CLAIM: &str = "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token) VALUES (?1, ?2, ?3, ?4)
+     ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id,
+     token = excluded.token WHERE agendamento_id IS NULL AND token <= excluded.token";
+
+/// Even if a decision were wrong, this statement keeps a slot from two bookings.
 fn claim(
-    connection: &Connection,
+    statements: &mut Statements<'_>,
     telescope_row: i64,
     slots: SlotRange,
     booking_id: i64,
     token: u64,
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id,
-         token = excluded.token WHERE agendamento_id IS NULL AND token <= excluded.token",
-    )?;
+    let statement = statements.get(CLAIM)?;
     for start in slots.starts() {
         let claimed = statement.execute((telescope_row, start.as_micros(), booking_id, token.cast_signed()))?;
         // The decision saw it free in this very transaction. If it is not, the whole transaction must be undone.

@@ -36,6 +36,7 @@ mod run;
 mod schema;
 mod signing;
 mod slots;
+mod statements;
 mod stopped;
 mod trail;
 mod waits;

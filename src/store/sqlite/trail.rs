@@ -1,6 +1,6 @@
 //! The audit trail's rows: the records' lines and the chain's head, written in the transaction of what they record.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 
 use crate::audit::chain::ChainHead;
 use crate::audit::filter::{Filter, Verdict, Wanted};
@@ -30,11 +30,18 @@ pub fn set_head(connection: &Connection, head: &ChainHead) -> rusqlite::Result<(
     Ok(())
 }
 
+/// What adds a record's line.
+pub const INSERT: &str = "INSERT INTO auditoria (seq, linha) VALUES (?1, ?2)";
+
 /// Adds a record's line.
 pub fn insert(connection: &Connection, seq: u64, line: &str) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT INTO auditoria (seq, linha) VALUES (?1, ?2)")?
-        .execute((seq.cast_signed(), line))?;
+    let mut statement = connection.prepare_cached(INSERT)?;
+    insert_by(&mut statement, seq, line)
+}
+
+/// The same by [`INSERT`], prepared.
+pub fn insert_by(insert: &mut Statement<'_>, seq: u64, line: &str) -> rusqlite::Result<()> {
+    insert.execute((seq.cast_signed(), line))?;
     Ok(())
 }
 

@@ -11,12 +11,14 @@ use crate::store::decide::{Change, Decision, Write};
 use crate::store::observer::Saving;
 use crate::store::sqlite::apply::apply;
 use crate::store::sqlite::load::{Known, Loaded};
+use crate::store::sqlite::statements::Statements;
 use crate::time::Timestamp;
 
 /// What a job has while it runs: the open transaction and what goes with it.
 pub struct Tx<'a> {
     /// The connection, inside a transaction.
     pub connection: &'a Connection,
+    statements: Statements<'a>,
     /// The rows that the changes so far were decided by, as those changes have left them.
     loaded: Loaded,
     /// The changes of bookings that were made.
@@ -36,7 +38,8 @@ pub struct Mark {
 impl<'a> Tx<'a> {
     /// What goes with a transaction that has begun.
     pub(super) fn begin(connection: &'a Connection, now: Timestamp, known: Known) -> rusqlite::Result<Self> {
-        Ok(Self { connection, loaded: Loaded::begin(connection, now, known)?, savings: Vec::new(), lines: Vec::new() })
+        let (statements, loaded) = (Statements::of(connection), Loaded::begin(connection, now, known)?);
+        Ok(Self { connection, statements, loaded, savings: Vec::new(), lines: Vec::new() })
     }
 
     /// Loads the rows that `change` touches, decides, and writes what was decided.
@@ -44,7 +47,7 @@ impl<'a> Tx<'a> {
         self.loaded.load(self.connection, change)?;
         let Decision { answer, writes } = change.decide(&self.loaded.view);
         for mut write in writes {
-            apply(self.connection, &self.loaded, &write)?;
+            apply(&mut self.statements, &self.loaded, &write)?;
             match &mut write {
                 Write::InsertBooking { request_id, .. } => self.savings.push((Saving::Booking, request_id.clone())),
                 Write::UpdateBooking { booking, request_id } => {
