@@ -378,7 +378,7 @@ impl<H: Handler> Connection<H> {
         finish::last(problem.into_response(&request.id))
     }
 
-    /// Lets the handler answer. A panic in it is answered with 500.
+    /// Lets the handler answer, in a box: what is around it is moved before it begins. A panic in it is answered with 500.
     async fn handle(&self, request: &mut Request) -> Result<Response, Problem> {
         if let Err(problem) = head::check(&request.head) {
             return Ok(self.refuse(problem, request));
@@ -394,7 +394,7 @@ impl<H: Handler> Connection<H> {
         if self.site.guard.let_in(&request.head).is_some() {
             request.head.headers.remove(COOKIE);
         }
-        let handled = guarded(self.site.handler.handle(request)).await;
+        let handled = guarded(Box::pin(self.site.handler.handle(request))).await;
         handled.unwrap_or_else(|panicked: Panicked| Err(Problem::internal(panicked.to_string())))
     }
 }
