@@ -264,7 +264,7 @@ impl Backend for SqliteStore {
     }
 
     fn fault(&self) -> Option<String> {
-        self.place.recent_fault()
+        self.place.fault()
     }
 
     fn warnings(&self) -> Vec<(&'static str, String)> {

@@ -15,14 +15,8 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use crate::files::FileId;
-use crate::time::micros;
-
-/// How long a look at the files counts for those who ask with each request: a look is five calls of the system.
-const LOOK_COUNTS: Duration = Duration::from_millis(10);
 
 /// The files of an open database, as they were when it was opened.
 #[derive(Debug)]
@@ -38,9 +32,6 @@ pub struct Place {
     log: Named,
     /// The log's shared-memory file. Two processes with different shared-memory files do not see each other's locks.
     index: Named,
-    opened: Instant,
-    /// Until when a look at the files counts that found no fault, in microseconds since the opening.
-    well_until: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -65,8 +56,6 @@ impl Place {
             entry: FileId::from(&std::fs::symlink_metadata(path)?),
             length: std::fs::metadata(path)?.len(),
             real,
-            opened: Instant::now(),
-            well_until: AtomicU64::new(0),
         };
         match place.fault() {
             None => Ok(place),
@@ -79,19 +68,6 @@ impl Place {
     pub fn fault(&self) -> Option<String> {
         let named = [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault);
         named.or_else(|| self.same_file_fault())
-    }
-
-    /// The same as of a moment ago, for who asks with each request. Each commit and each reading looks again.
-    pub fn recent_fault(&self) -> Option<String> {
-        let now = micros(self.opened.elapsed());
-        if now < self.well_until.load(Ordering::Relaxed) {
-            return None;
-        }
-        let fault = self.fault();
-        if fault.is_none() {
-            self.well_until.store(now + micros(LOOK_COUNTS), Ordering::Relaxed);
-        }
-        fault
     }
 
     /// The write-ahead log.
@@ -188,20 +164,6 @@ mod tests {
         }
         let path = folder.join("a.db");
         Place::of(&path, FileId::at(&path).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn that_there_is_no_fault_counts_for_a_moment_and_a_fault_only_as_long_as_it_is_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = place(folder.path());
-        assert_eq!(place.recent_fault(), None);
-        let (path, away) = (folder.path().join("a.db"), folder.path().join("away"));
-        std::fs::rename(&path, &away).unwrap();
-        while place.recent_fault().is_none() {
-            std::thread::sleep(LOOK_COUNTS / 10);
-        }
-        std::fs::rename(&away, &path).unwrap();
-        assert_eq!(place.recent_fault(), None);
     }
 
     #[test]
