@@ -161,8 +161,10 @@ impl<'a> Serializer for Writer<'a> {
     }
 
     fn serialize_struct(self, name: &'static str, _length: usize) -> Result<Parts<'a>, Error> {
-        // In this way serde_json's own types tell its serializer that their text is JSON already.
-        debug_assert!(!name.starts_with('$'), "{name} is serde_json's own");
+        // In this way `RawValue` tells the serializer of `serde_json` that its text is JSON already.
+        if name.starts_with('$') {
+            return Err(Error::custom(format_args!("{name} is for serde_json alone")));
+        }
         Ok(Parts::begin(self.0, "{", "}"))
     }
 
@@ -343,6 +345,12 @@ mod tests {
             numbers: BTreeMap::from([(-1, true), (2, false)]),
             floats: (0.1, f64::NAN, -0.0),
         });
+    }
+
+    #[test]
+    fn what_only_serde_json_can_write_is_refused() {
+        let raw: &serde_json::value::RawValue = serde_json::from_str("1").unwrap();
+        assert!(to_vec(&[raw], 0).unwrap_err().to_string().contains("RawValue"));
     }
 
     #[test]

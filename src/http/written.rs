@@ -20,7 +20,6 @@ use super::problem::Problem;
 use super::represent::{Tagger, asks_for_hal};
 use super::response::{self, Response};
 use super::table::{self, Rows, Table};
-use crate::json;
 
 /// An answer in the making.
 pub struct Written {
@@ -114,7 +113,7 @@ impl Written {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         // Answers are structs and maps with text keys: serialising one to memory cannot fail.
-        self.prefix.within(|| json::append(&mut scratch, value)).expect("an answer serialises");
+        self.prefix.within(|| serde_json::to_writer(&mut scratch, value)).expect("an answer serialises");
         self.bytes(&scratch);
         self.scratch = scratch;
     }
