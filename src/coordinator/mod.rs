@@ -103,7 +103,7 @@ pub async fn serve(
     server::serve(listener, routes, clock, logs.logger.clone(), manner, shutdown).await;
     duty.end();
     info!(logs.logger, "encerrado");
-    logs.flush();
+    logs.close();
     Ok(())
 }
 

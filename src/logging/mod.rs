@@ -80,6 +80,12 @@ impl Logs {
         self.output.flush(true);
     }
 
+    /// The end of the log: all lines logged so far are written, and the file is closed. Lines that come later, of a connection that
+    /// still ends, are dropped.
+    pub fn close(&self) {
+        self.output.close();
+    }
+
     /// Waits until all lines logged so far are in the file.
     pub fn flush_file(&self) {
         self.output.flush(false);
@@ -101,6 +107,21 @@ mod tests {
         log(&logs);
         logs.flush();
         std::fs::read_to_string(file).unwrap()
+    }
+
+    #[test]
+    fn a_closed_log_makes_no_file_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("app.log");
+        let logs = Logs::open("servico-agendamento", &file, &Config::quiet()).unwrap();
+        info!(logs.logger, "encerrado");
+        let kept_by_a_task = logs.clone();
+        logs.close();
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
+        std::fs::remove_file(&file).unwrap();
+        info!(kept_by_a_task.logger, "tarde demais");
+        kept_by_a_task.flush();
+        assert!(!file.exists());
     }
 
     #[test]

@@ -102,6 +102,14 @@ impl Output {
             let _ = wait.recv();
         }
     }
+
+    /// Waits until all lines sent so far are written, and closes the file. What is sent later is dropped: the folder may be another
+    /// process's then, or be removed.
+    pub fn close(&self) {
+        self.flush(true);
+        let _ = self.shared.lines.send(Item::Close(self.id));
+        self.flush(false);
+    }
 }
 
 impl Drop for Output {

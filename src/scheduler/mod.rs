@@ -116,6 +116,6 @@ pub async fn serve(
     drop(removing);
     App::finish(app).await;
     info!(log, "encerrado");
-    logs.flush();
+    logs.close();
     Ok(())
 }
