@@ -18,12 +18,11 @@ impl<'a> Statements<'a> {
     /// The statement of a constant, which is found by the constant's address: to compare or to hash the text takes longer.
     pub fn get(&mut self, sql: &'static str) -> rusqlite::Result<&mut CachedStatement<'a>> {
         let known = self.held.iter().position(|(held, _)| std::ptr::eq(*held, sql));
-        let at = match known {
-            Some(at) => at,
-            None => {
-                self.held.push((sql, self.connection.prepare_cached(sql)?));
-                self.held.len() - 1
-            }
+        let at = if let Some(at) = known {
+            at
+        } else {
+            self.held.push((sql, self.connection.prepare_cached(sql)?));
+            self.held.len() - 1
         };
         Ok(&mut self.held[at].1)
     }
