@@ -1,7 +1,6 @@
 //! The contests of a run, one after the other: all clients compare clocks, wait for one another, and then each clicks at its instant.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use indicatif::ProgressBar;
 use rust_i18n::t;
 
 use super::client::{Answer, Client};
+use super::meeting::Meeting;
 use super::shared::Tokens;
 use crate::stress::progress::Progress;
 
@@ -28,10 +28,9 @@ pub struct Contests {
 struct Stage {
     contests: Contests,
     tokens: Tokens,
-    barrier: Barrier,
+    /// A client that cannot go on, or whose thread has fallen, ends it for all.
+    meeting: Meeting,
     begins: Mutex<Instant>,
-    /// Whether a client cannot go on. It is set before the barrier and looked at after it, so all threads see the same.
-    failed: AtomicBool,
     progress: Progress,
     bar: ProgressBar,
 }
@@ -39,15 +38,14 @@ struct Stage {
 /// Holds the contests. Gives the answers to each site in each contest.
 ///
 /// # Errors
-/// When a client cannot compare clocks.
+/// When a client cannot compare clocks, or its thread panics. The others then go on to no further contest.
 pub fn conduct(clients: Vec<Client>, contests: Contests, progress: &Progress) -> anyhow::Result<Vec<Vec<Answer>>> {
     let count = u32::try_from(contests.slots.len()).unwrap_or(u32::MAX);
     let stage = Arc::new(Stage {
         contests,
         tokens: Tokens::of(clients.len()),
-        barrier: Barrier::new(clients.len()),
+        meeting: Meeting::of(clients.len()),
         begins: Mutex::new(Instant::now()),
-        failed: AtomicBool::new(false),
         progress: progress.clone(),
         bar: progress.bar(t!("contests"), count),
     });
@@ -67,22 +65,17 @@ pub fn conduct(clients: Vec<Client>, contests: Contests, progress: &Progress) ->
 }
 
 impl Stage {
-    /// The part of one client.
+    /// The part of one client. It ends early when another client has.
     fn play(&self, nth: usize, mut client: Client) -> anyhow::Result<Vec<Answer>> {
         let mut answers = Vec::with_capacity(self.contests.slots.len());
+        let seat = self.meeting.join();
         for (contest, (slot, clicks)) in self.contests.slots.iter().zip(&self.contests.clicks).enumerate() {
-            let synchronised = client.synchronise(&self.tokens);
-            if synchronised.is_err() {
-                self.failed.store(true, Ordering::Relaxed);
-            }
-            if self.barrier.wait().is_leader() {
+            client.synchronise(&self.tokens)?;
+            let Ok(came_last) = seat.wait() else { break };
+            if came_last {
                 *self.begins.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + LEAD;
             }
-            self.barrier.wait();
-            synchronised?;
-            if self.failed.load(Ordering::Relaxed) {
-                break;
-            }
+            let Ok(_) = seat.wait() else { break };
             let begins = *self.begins.lock().unwrap_or_else(PoisonError::into_inner);
             let click = begins + clicks.get(nth).copied().unwrap_or_default();
             let answer = client.click(click, (contest, slot), &self.tokens);

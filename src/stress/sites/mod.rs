@@ -13,6 +13,7 @@ mod conduct;
 mod dice;
 pub mod figures;
 pub mod file;
+mod meeting;
 mod record;
 pub mod report;
 mod shared;
