@@ -1,5 +1,7 @@
 //! Contests over real distances: packets take their time in the network, and the kernel of the scheduler measures it.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::common::network::Distance;
@@ -15,7 +17,7 @@ fn address(nth: usize) -> String {
 
 /// The report of contests between ten sites. At every other site the way there takes up to 2 ms longer than the way back, and at the others as much
 /// shorter. A liar is a site, what its client does, and by how much its kernel delays what it acknowledges.
-fn contests(count: u32, liar: Option<&(usize, Value, f64)>) -> Value {
+fn contests(count: u32, policy: &str, liar: Option<&(usize, Value, f64)>) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let mut ways = serde_json::Map::new();
     let mut sites: Vec<Value> = Vec::new();
@@ -40,6 +42,7 @@ fn contests(count: u32, liar: Option<&(usize, Value, f64)>) -> Value {
     let mut command = distance.at_server(env!("CARGO_BIN_EXE_sctec"));
     command.args(["serve-all", "--open", "--listen", &listen, "--listen-coordinator", "127.0.0.1:3000", "--data-dir"]);
     let _services = Server::spawn(deaf(command.arg(folder.path())), 2);
+    decide_by(&distance, &listen, policy);
     let mut stress = distance.at_clients(env!("CARGO_BIN_EXE_sctec"));
     stress.args([
         "stress",
@@ -55,6 +58,18 @@ fn contests(count: u32, liar: Option<&(usize, Value, f64)>) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// Has the telescope's contests decided so.
+fn decide_by(distance: &Distance, listen: &str, policy: &str) {
+    let program = format!(
+        "import urllib.request as u\n\
+         body = b'{{\"regras\": {{\"disputa\": \"{policy}\"}}}}'\n\
+         kind = {{'Content-Type': 'application/merge-patch+json'}}\n\
+         u.urlopen(u.Request('http://{listen}/telescopios/Hubble-Acad', body, kind, method='PATCH'))"
+    );
+    let output = deaf(distance.at_server("python3").args(["-c", &program])).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 fn won(report: &Value, nth: usize) -> u64 {
     report["sites"][nth]["won"]["count"].as_u64().unwrap()
 }
@@ -62,7 +77,7 @@ fn won(report: &Value, nth: usize) -> u64 {
 #[test]
 #[ignore = "needs network namespaces: unshare, nsenter, ip and /dev/net/tun, as root, and python3"]
 fn over_real_distances_the_far_win_and_the_kernels_measure_counts() {
-    let report = contests(40, None);
+    let report = contests(40, "ordem", None);
     assert_eq!(json!([report["one_winner"], report["seen_through"]]), json!([40, null]), "{report}");
     for (nth, half) in WAYS_MS.into_iter().enumerate() {
         let seen = report["sites"][nth]["round_trip_seen_us"].as_f64();
@@ -78,9 +93,24 @@ fn over_real_distances_the_far_win_and_the_kernels_measure_counts() {
 #[ignore = "needs network namespaces: unshare, nsenter, ip and /dev/net/tun, as root, and python3"]
 fn over_real_distances_a_client_that_waits_is_no_farther_than_its_packets() {
     let lies = json!({"claim": "early", "waits_ms": 160});
-    let report = contests(10, Some(&(0, lies, 0.0)));
+    let report = contests(10, "ordem", Some(&(0, lies, 0.0)));
     assert_eq!(report["one_winner"], 10, "{report}");
     let seen = report["sites"][0]["round_trip_seen_us"].as_u64();
     // Half of what it pretends.
     assert!(seen.is_none_or(|us| us < 80_000), "{report}");
+}
+
+/// With `SCTEC_TEST_CONTESTS=200` it gives the figures of docs/JUSTICA.md.
+#[test]
+#[ignore = "needs network namespaces: unshare, nsenter, ip and /dev/net/tun, as root, and python3"]
+fn over_real_distances_every_contest_has_one_winner_also_with_a_liar_and_where_it_is_drawn() {
+    let count = std::env::var("SCTEC_TEST_CONTESTS").map_or(8, |count| count.parse().unwrap());
+    let early = json!({"claim": "early"});
+    for (policy, liar) in [("ordem", Some(0)), ("ordem", Some(4)), ("sorteio", None)] {
+        let report = contests(count, policy, liar.map(|nth| (nth, early.clone(), 0.0)).as_ref());
+        assert_eq!(report["one_winner"], count, "{report}");
+        let won: Vec<u64> = (0..WAYS_MS.len()).map(|nth| won(&report, nth)).collect();
+        writeln!(std::io::stderr(), "{policy}, a liar at {liar:?}: won {won:?} of {count}; {report}").unwrap();
+        assert_eq!(won.iter().sum::<u64>(), u64::from(count));
+    }
 }
