@@ -103,6 +103,7 @@ fn make_trail(path: &Path, records: u64) -> Outcome<u64> {
             cancelled_at: None,
             cancel_reason: Some("nuvens de poeira".to_owned()),
             receipt: None,
+            opens_at: None,
         };
         let name = name.to_owned();
         let scientist =

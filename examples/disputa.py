@@ -14,6 +14,12 @@ def instante(texto):
 
 
 def carimbo(entrada, margem_us):
+    achado = carimbo_do_clique(entrada, margem_us)
+    # O horário abriu há pouco, ou ainda não: o que é anterior conta como esse instante.
+    return max(achado, instante(entrada["abre_em_utc"])) if "abre_em_utc" in entrada else achado
+
+
+def carimbo_do_clique(entrada, margem_us):
     chegada = instante(entrada["chegada_utc"])
     if entrada["token_utc"] is None or entrada["instante_clique_utc"] is None:
         return chegada

@@ -114,6 +114,7 @@ impl Agenda {
             cancelled_at: None,
             cancel_reason: None,
             receipt: None,
+            opens_at: None,
         };
         // Below what a coordinator that has just begun takes for a count of its own: it is lifted by a million at the most.
         let token_seen = 1 + id / 8;

@@ -1,5 +1,7 @@
 //! Changing a booking: what becomes otherwise, where the booking goes, and whether it allows that.
 
+use std::time::Duration;
+
 use super::booking::{Booking, NotCancellable, Place, Status};
 use super::catalogue::{Catalogue, Telescope};
 use super::draft::{Draft, NewBooking};
@@ -54,6 +56,8 @@ pub struct Alteration {
     pub from: Place,
     /// The versions of which one must be the present; `None` is any.
     pub expected: Option<Vec<i64>>,
+    /// How much later the slots open that it gives up.
+    pub lead: Duration,
 }
 
 /// What of a booking may be changed.
@@ -242,6 +246,7 @@ mod tests {
             cancelled_at: None,
             cancel_reason: None,
             receipt: None,
+            opens_at: None,
         }
     }
 

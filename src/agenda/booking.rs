@@ -1,5 +1,7 @@
 //! A booking of the agenda, its cancellation, and the names of the locks that protect it.
 
+use std::time::Duration;
+
 use super::catalogue::Telescope;
 use super::slot::SlotRange;
 use crate::time::{Timestamp, minutes_in_micros};
@@ -68,6 +70,8 @@ pub struct Booking {
     pub cancel_reason: Option<String>,
     /// The receipt of the contest that it has won, as long as it was made just now: it is given once, and not stored.
     pub receipt: Option<String>,
+    /// When the slots open that it has just given up, if not at once: it is told once, and not stored with it.
+    pub opens_at: Option<Timestamp>,
 }
 
 impl Booking {
@@ -106,6 +110,8 @@ pub struct Cancellation {
     pub reason: Option<String>,
     /// The versions of which one must be the present; `None` is any.
     pub expected: Option<Vec<i64>>,
+    /// How much later its slots open.
+    pub lead: Duration,
 }
 
 /// Why a booking may not be cancelled.
@@ -179,6 +185,7 @@ mod tests {
             cancelled_at: None,
             cancel_reason: None,
             receipt: None,
+            opens_at: None,
         };
         let before = instant("2025-12-01T02:59:59.999999Z");
         let telescope = |simulated, cancel_notice_min| {

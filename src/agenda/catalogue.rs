@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::directory::{Directory, Entry, Place, Search, folded};
 use super::hours::Hours;
-use super::maintenance::{Maintenance, Stretch, within};
+use super::maintenance::Maintenance;
+use super::opening::Reopening;
 use super::policy::Policy;
 use super::proposal::Proposal;
 use super::rules::{Rules, RulesView};
 use super::version::version_of;
-use crate::time::Timestamp;
 
 /// A scientist, who books.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct Telescope {
     pub needs_proposal: bool,
     /// When it cannot be booked, in order of the first time.
     pub maintenance: Arc<[Maintenance]>,
+    /// The maintenances that were taken away a moment ago, and when their slots open.
+    pub reopening: Arc<[Reopening]>,
 }
 
 /// A telescope as records have it.
@@ -84,27 +86,22 @@ pub struct TelescopeState<'a> {
 impl Telescope {
     /// A telescope without rules and without maintenance.
     pub fn new(code: String, name: String, simulated: bool) -> Self {
-        let (rules, maintenance) = (Rules::default(), Arc::default());
-        Self { code, name, simulated, rules, hours: None, active: true, needs_proposal: false, maintenance }
-    }
-
-    /// The stretches of [`from`, `until`) in which it cannot be booked for maintenance or because it does not operate.
-    pub fn closed_within(&self, from: Timestamp, until: Timestamp) -> Vec<Stretch> {
-        let mut stretches = within(&self.maintenance, from, until);
-        stretches.extend(self.hours.iter().flat_map(|hours| hours.closed_within(from, until)));
-        stretches
-    }
-
-    /// The telescope with these maintenances.
-    #[must_use]
-    pub fn with_maintenance(self, mut all: Vec<Maintenance>) -> Self {
-        all.sort_unstable_by_key(|one| (one.when.start, one.id));
-        Self { maintenance: all.into(), ..self }
+        Self {
+            code,
+            name,
+            simulated,
+            rules: Rules::default(),
+            hours: None,
+            active: true,
+            needs_proposal: false,
+            maintenance: Arc::default(),
+            reopening: Arc::default(),
+        }
     }
 
     /// The telescope as records have it.
     pub fn state(&self) -> TelescopeState<'_> {
-        let Self { code: _, name: nome, simulated, rules, hours, active, needs_proposal, maintenance: _ } = self;
+        let Self { code: _, name: nome, simulated, rules, hours, active, needs_proposal, .. } = self;
         TelescopeState {
             nome,
             simulado: *simulated,

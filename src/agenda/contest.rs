@@ -28,6 +28,8 @@ pub struct Entrant {
     pub round_trip: Option<(u32, String)>,
     /// Why its stamp is what it is.
     pub reason: String,
+    /// When its slot opens, if that is known and not long over.
+    pub opens_at: Option<Timestamp>,
 }
 
 /// A contest that a booking has won.
@@ -68,16 +70,25 @@ impl Entrant {
         let round_trip = stamp.and_then(|stamp| stamp.round_trip).map(|(us, seen)| (us, Seen::name(seen).to_owned()));
         let token_at = stamp.and_then(|stamp| stamp.token.ok());
         let reason = stamp.map_or(Reason::NoToken, |stamp| stamp.reason).name().to_owned();
-        Self { request: request.to_owned(), scientist_id, arrived, claim, token_at, round_trip, reason }
+        Self { request: request.to_owned(), scientist_id, arrived, claim, token_at, round_trip, reason, opens_at: None }
+    }
+
+    /// The same for a slot that opens at this instant.
+    #[must_use]
+    pub fn opening(self, opens_at: Option<Timestamp>) -> Self {
+        let is_early = self.token_at.is_none() && opens_at.is_some_and(|at| self.arrived < at);
+        let reason = if is_early { Reason::BeforeOpening.name().to_owned() } else { self.reason };
+        Self { reason, opens_at, ..self }
     }
 
     /// It as a few words: none of its texts has a space in it.
     pub fn written(&self) -> String {
-        let Self { request, scientist_id, arrived, claim, token_at, round_trip, reason } = self;
+        let Self { request, scientist_id, arrived, claim, token_at, round_trip, reason, opens_at } = self;
         let instant = |at: &Option<Timestamp>| at.map_or(NONE.to_owned(), |at| at.as_micros().to_string());
         let (claim, token_at) = (instant(claim), instant(token_at));
         let (us, seen) = round_trip.as_ref().map_or((NONE.to_owned(), NONE), |(us, seen)| (us.to_string(), seen));
-        format!("{request} {scientist_id} {} {claim} {token_at} {us} {seen} {reason}", arrived.as_micros())
+        let opens_at = opens_at.map_or(String::new(), |at| format!(" {}", at.as_micros()));
+        format!("{request} {scientist_id} {} {claim} {token_at} {us} {seen} {reason}{opens_at}", arrived.as_micros())
     }
 
     /// Reads what [`Self::written`] gives.
@@ -91,7 +102,12 @@ impl Entrant {
         let (us, seen) = (next()?, next()?);
         let round_trip = if us == NONE { None } else { Some((us.parse().ok()?, seen.to_owned())) };
         let reason = next()?.to_owned();
-        next().is_none().then_some(Self { request, scientist_id, arrived, claim, token_at, round_trip, reason })
+        let opens_at = match next() {
+            None => None,
+            Some(word) => Some(instant(word)?),
+        };
+        let entrant = Self { request, scientist_id, arrived, claim, token_at, round_trip, reason, opens_at };
+        next().is_none().then_some(entrant)
     }
 }
 
@@ -114,15 +130,16 @@ mod tests {
             claim in prop::option::of(0..Timestamp::MAX.as_micros()),
             token_at in prop::option::of(0..Timestamp::MAX.as_micros()),
             round_trip in prop::option::of((any::<u32>(), "token|conexao|conta")),
-            reason in "como_alegado|alem_do_credito|sem_token|por_intermediario",
+            reason in "como_alegado|alem_do_credito|sem_token|por_intermediario|antes_da_abertura",
+            opens_at in prop::option::of(0..Timestamp::MAX.as_micros()),
         ) {
-            let (arrived, claim, token_at) = (at(arrived), claim.map(at), token_at.map(at));
-            let entrant = Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason };
+            let (arrived, claim, token_at, opens_at) = (at(arrived), claim.map(at), token_at.map(at), opens_at.map(at));
+            let entrant = Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason, opens_at };
             let written = entrant.written();
             // The coordinator takes names of 200 bytes.
             prop_assert!(written.len() <= 200, "{}", written.len());
             prop_assert_eq!(Entrant::read(&written), Some(entrant));
-            let more = format!("{written} x");
+            let more = format!("{written} x y");
             prop_assert_eq!(Entrant::read(&more), None);
         }
 

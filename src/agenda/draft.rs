@@ -42,7 +42,7 @@ pub struct Draft {
 }
 
 /// A booking that keeps every rule. It may be written if its slots are free.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBooking {
     /// The telescope.
     pub telescope: Telescope,
@@ -62,6 +62,8 @@ pub struct NewBooking {
     pub stamp: Option<Stamp>,
     /// The contest that it has won, if it was in one.
     pub contest: Option<Decided>,
+    /// When its slots open, as it was known when the stamp was found.
+    pub opens_at: Option<Timestamp>,
 }
 
 impl Draft {
@@ -118,6 +120,7 @@ impl Draft {
             clicked_at: self.clicked_at,
             stamp: None,
             contest: None,
+            opens_at: None,
         })
     }
 

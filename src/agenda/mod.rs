@@ -5,12 +5,14 @@
 pub(crate) mod alteration;
 mod booking;
 mod catalogue;
+mod closing;
 pub(crate) mod contest;
 pub(crate) mod directory;
 mod draft;
 pub(crate) mod hours;
 pub(crate) mod keeping;
 pub(crate) mod maintenance;
+pub(crate) mod opening;
 pub(crate) mod policy;
 pub(crate) mod proposal;
 pub(crate) mod receipt;

@@ -50,6 +50,9 @@ pub struct Receipt {
     /// When its user clicked, as its client said.
     #[serde(rename = "instante_clique_utc")]
     pub claim: Option<String>,
+    /// When the slot opens, if that was still to come or not long over.
+    #[serde(rename = "abre_em_utc", default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<String>,
     /// When its time token was made, if that counts.
     #[serde(rename = "token_utc")]
     pub token_at: Option<String>,
@@ -101,7 +104,7 @@ impl Receipt {
 
     fn of(Brought { place, policy, window_ms, stamp, entrant, token_hash }: &Brought, now: Timestamp) -> Self {
         let Place { telescope, slots } = place;
-        let Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason } = entrant;
+        let Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason, opens_at } = entrant;
         let instant = |at: Timestamp| at.micros().to_string();
         let (round_trip_us, seen) = round_trip.clone().unzip();
         Self {
@@ -114,6 +117,7 @@ impl Receipt {
             window_ms: *window_ms,
             arrived: instant(*arrived),
             claim: claim.map(instant),
+            opens_at: opens_at.map(instant),
             token_at: token_at.map(instant),
             token_hash: token_hash.clone(),
             round_trip_us,

@@ -143,6 +143,7 @@ mod tests {
             clicked_at: None,
             stamp: None,
             contest: None,
+            opens_at: None,
         }
     }
 

@@ -142,7 +142,7 @@ fn instant(micros: i64) -> Timestamp {
 
 impl Horizon {
     /// When the day of `slots` is opened: the day of its last slot, if it has two.
-    fn opens(self, slots: SlotRange) -> Timestamp {
+    pub fn opens(self, slots: SlotRange) -> Timestamp {
         let last_day_us = midnight(slots.end().as_micros() - 1);
         instant(last_day_us - self.days * DAY_US + minutes_in_micros(self.opens_at_min))
     }

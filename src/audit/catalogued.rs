@@ -7,6 +7,7 @@ use crate::access::calendar::Calendar;
 use crate::agenda::maintenance::{Maintenance, MaintenanceView};
 use crate::agenda::proposal::{Proposal, ProposalState};
 use crate::agenda::{Scientist, ScientistState, Telescope, TelescopeState};
+use crate::time::{Rfc3339, Timestamp};
 
 /// An operator changed the catalogue.
 pub const CATALOGUE_CHANGED: &str = "CATALOGO_ALTERADO";
@@ -59,6 +60,8 @@ pub enum Catalogued<'a> {
         telescope: &'a str,
         /// The maintenance as it was.
         maintenance: &'a Maintenance,
+        /// When its slots open, if not at once.
+        opens_at: Option<Timestamp>,
     },
     /// `CALENDARIO_CRIADO`.
     CalendarCreated(&'a Calendar),
@@ -92,6 +95,8 @@ pub(super) enum CataloguedDetails<'a> {
         when: MaintenanceView<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         agendamentos_cancelados: Option<&'a [i64]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        abre_em_utc: Option<Rfc3339>,
     },
     Calendar {
         calendario_id: i64,
@@ -132,9 +137,11 @@ impl<'a> Catalogued<'a> {
                 depois: after.state(),
             },
             Self::MaintenanceCreated { telescope, maintenance, cancelled } => {
-                closing(telescope, maintenance, Some(cancelled))
+                closing(telescope, maintenance, Some(cancelled), None)
             }
-            Self::MaintenanceRemoved { telescope, maintenance } => closing(telescope, maintenance, None),
+            Self::MaintenanceRemoved { telescope, maintenance, opens_at } => {
+                closing(telescope, maintenance, None, opens_at)
+            }
             Self::CalendarCreated(calendar) | Self::CalendarRevoked(calendar) => CataloguedDetails::Calendar {
                 calendario_id: calendar.id,
                 telescopio: calendar.shows.telescope(),
@@ -149,11 +156,13 @@ fn closing<'a>(
     telescopio: &'a str,
     maintenance: &'a Maintenance,
     cancelled: Option<&'a [i64]>,
+    opens_at: Option<Timestamp>,
 ) -> CataloguedDetails<'a> {
     CataloguedDetails::Maintenance {
         manutencao_id: maintenance.id,
         telescopio,
         when: MaintenanceView::of(&maintenance.when),
         agendamentos_cancelados: cancelled,
+        abre_em_utc: opens_at.map(Timestamp::micros),
     }
 }

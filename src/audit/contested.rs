@@ -100,6 +100,9 @@ pub struct Seen {
     /// When its time token was made.
     #[serde(rename = "token_utc", deserialize_with = "perhaps")]
     pub token_at: Option<Timestamp>,
+    /// When the slot opens, if that was still to come or not long over.
+    #[serde(rename = "abre_em_utc", default, deserialize_with = "perhaps")]
+    pub opens_at: Option<Timestamp>,
     /// The round trip that counts, in microseconds.
     #[serde(rename = "ida_volta_us")]
     pub round_trip_us: Option<u32>,
@@ -252,6 +255,12 @@ pub fn holds(line: &[u8], seed: &str) -> Option<bool> {
 impl Seen {
     /// The stamp by the rule of docs/API.md.
     fn stamp(&self, margin_us: i64) -> Timestamp {
+        let of_click = self.stamp_of_click(margin_us);
+        self.opens_at.map_or(of_click, |opens_at| of_click.max(opens_at))
+    }
+
+    /// The same for a slot that has long been open.
+    fn stamp_of_click(&self, margin_us: i64) -> Timestamp {
         let (Some(token_at), Some(claim)) = (self.token_at, self.claim) else { return self.arrived };
         let credit_us = i64::from(self.round_trip_us.unwrap_or(0) / 2).saturating_add(margin_us);
         let of_credit = Timestamp::from_micros(self.arrived.as_micros().saturating_sub(credit_us));
@@ -309,6 +318,9 @@ mod tests {
         assert_eq!(judged(entry(0, "token_utc", json!(null))), (1, 0));
         assert_eq!(judged(entry(0, "token_utc", json!("2025-12-01T03:00:00.011Z"))), (1, 0));
         assert_eq!(judged(entry(0, "req", json!("r-3"))), (1, 0));
+        // It may have been earlier than the slot opened, and not later.
+        assert_eq!(judged(entry(0, "abre_em_utc", json!("2025-12-01T03:00:00.010Z"))), (0, 0));
+        assert_eq!(judged(entry(0, "abre_em_utc", json!("2025-12-01T03:00:00.010001Z"))), (1, 0));
         assert_eq!(judged(entry(1, "chegada_utc", json!("2025-12-01T03:00:00.009Z"))), (1, 0));
         let other_winner = |record: &mut Value| {
             record["details"]["entradas"].as_array_mut().unwrap().swap(0, 1);
@@ -360,15 +372,17 @@ mod tests {
             claim in prop::option::of(-400_000_i64..10_000),
             token in prop::option::of(-400_000_i64..10_000),
             round_trip_us in prop::option::of(0..400_000_u32),
+            opens in prop::option::of(-400_000_i64..400_000),
         ) {
             let at = |micros: i64| Timestamp::from_micros(1_764_558_000_000_000 + micros).unwrap();
             let token_of = |sent: i64| Vouched { sent: at(sent), round_trip_us };
             let evidence = Evidence {
                 arrived: at(0), claim: claim.map(at), token: token.map(token_of).ok_or(NotValid::Expired), connection_us: None, account_us: None,
             };
-            let stamp = evidence.stamp();
+            let (stamp, opens_at) = (evidence.stamp(), opens.map(at));
+            let stamp = opens_at.map_or(stamp, |opens_at| stamp.since(opens_at));
             let seen = Seen {
-                req: String::new(), scientist_id: 1, arrived: stamp.arrived, claim: evidence.claim, token_at: stamp.token.ok(),
+                req: String::new(), scientist_id: 1, arrived: stamp.arrived, claim: evidence.claim, token_at: stamp.token.ok(), opens_at,
                 round_trip_us: stamp.round_trip.map(|(us, _)| us),
             };
             prop_assert_eq!(seen.stamp(MARGIN_US), stamp.at);

@@ -2,6 +2,7 @@
 //! as long as its place is the one that was locked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use slog::Logger;
@@ -47,8 +48,8 @@ pub async fn alter(app: &Arc<App>, id: &str, request: &mut Request) -> Result<Re
             Destination::Elsewhere(new) => new.place(),
             Destination::Here | Destination::Shorter(_) => known.place(),
         };
-        let asked =
-            Alteration { texts: patch.texts.clone(), destination, from: known.place(), expected: expected.clone() };
+        let (from, expected) = (known.place(), expected.clone());
+        let asked = Alteration { texts: patch.texts.clone(), destination, from, expected, lead: Duration::ZERO };
         // The lock is given back, also when the client goes away now.
         let to_booking = || links::to_booking(number);
         match to_its_end(&app.tasks, book::alter(Arc::clone(app), number, asked, origin.clone())).await {

@@ -117,7 +117,7 @@ impl App {
             Access::Open => Identity::Open,
             Access::Token => Identity::Sessions(Arc::new(open_register(config, &clock, logs).await?)),
         };
-        let live = Live::start(gate.locking().map(|locking| locking.client.feed()), &logs.logger);
+        let live = Live::start(gate.locking().map(|locking| locking.client.feed()), clock.clone(), &logs.logger);
         let vouching = Vouching::start(&*store, clock.now(), &logs.logger).await;
         Ok(Self {
             store,

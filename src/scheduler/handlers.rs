@@ -11,7 +11,7 @@ use slog::Logger;
 use super::app::App;
 use super::config::{SERVICE, VERSION};
 use super::origin::Origin;
-use super::problems::{field_error, not_read, refused, unknown_booking};
+use super::problems::{field_error, not_read, opening, refused, unknown_booking, with_opening};
 use super::refusal::{Refusal, is_of_catalogue, is_unknown};
 use super::to_its_end::to_its_end;
 use super::{book, hour, links, page, requests, views};
@@ -226,7 +226,7 @@ pub fn wrong_draft(wrong_fields: Vec<FieldError>, broken: &[Rejection]) -> Probl
     errors.extend(broken.iter().map(field_error));
     match broken.first() {
         Some(first) if only_unknown => refused(Refusal::Unknown(first.clone())).with_fields(errors),
-        _ => Problem::invalid_fields(errors),
+        _ => with_opening(Problem::invalid_fields(errors), opening(broken)),
     }
 }
 
@@ -246,7 +246,7 @@ pub async fn cancel(app: &Arc<App>, id: &str, request: &mut Request) -> Result<R
     let origin = Origin::of(request);
     let expected = IfMatch::read(&request.head.headers)?.and_then(IfMatch::numbers);
     let bytes = read_json(request, BODY_MAX).await?;
-    let asked = Cancellation { reason: requests::cancellation(&bytes)?, expected };
+    let asked = Cancellation { reason: requests::cancellation(&bytes)?, expected, lead: Duration::ZERO };
     let Some(number) = requests::id(id) else {
         return Err(unknown_booking(id));
     };

@@ -32,8 +32,38 @@ use crate::store::{
 use crate::text::{Word, Words};
 use crate::time::Timestamp;
 
-/// Books.
+/// How often a booking is tried again because its slots open later than was known.
+const OPENING_TRIES: u32 = 5;
+
+/// Books. If another scheduler has freed the slots a moment ago and this one has not heard of it yet, the request is tried again: it counts as one that has
+/// come when they open.
 pub async fn book(app: &App, locking: &Locking, mut new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
+    for tried in 1.. {
+        let (telescope, slots) = (new.telescope.code.clone(), new.slots);
+        let (booked, again) = book_once(app, locking, new, origin).await;
+        match again {
+            Some((opens_at, again)) if tried < OPENING_TRIES => {
+                app.live.openings().note(&Place { telescope, slots }, opens_at);
+                new = NewBooking { contest: None, ..*again };
+            }
+            _ => return booked,
+        }
+    }
+    Err(Refusal::StaleToken)
+}
+
+/// The same once; with the request, if its slots open at an instant that was not known.
+async fn book_once(
+    app: &App,
+    locking: &Locking,
+    mut new: NewBooking,
+    origin: &Origin,
+) -> (Result<Booking, Refusal>, Option<(Timestamp, Box<NewBooking>)>) {
+    new.opens_at = app.live.openings().for_booking(&new, origin.received);
+    if let (Some(opens_at), Some(stamp)) = (new.opens_at, new.stamp) {
+        new.stamp = Some(stamp.since(opens_at));
+    }
+    let mut again = None;
     let (place, entered) = (new.place(), Entered::of(app, &new, origin));
     let wanted = LockedSlots::of(vec![place.clone()]);
     let commit = async |fence, won: Option<Won>| {
@@ -51,12 +81,16 @@ pub async fn book(app: &App, locking: &Locking, mut new: NewBooking, origin: &Or
             }
             Err(BookRefused::Fence(broken)) => Err(fence_broken(locking, origin, &wanted, broken)),
             Err(BookRefused::Broken(rejection)) => Err(broken(app, origin, rejection).await),
+            Err(BookRefused::Opens(opens_at, new)) => {
+                again = Some((opens_at, new));
+                Err(Refusal::Busy { telescope: place.telescope, start: place.slots.start(), receipt: None })
+            }
         }
     };
     let contest = entered.as_ref().map(|entered| entered.contest.clone());
     let rivals = Rivals::Refused { retention: locking.retention, contest };
     let booked = under_lease(locking, origin, &wanted, rivals, commit).await;
-    booked.map_err(|refusal| entered.iter().fold(refusal, |refusal, entered| entered.lost(app, refusal)))
+    (booked.map_err(|refusal| entered.iter().fold(refusal, |refusal, entered| entered.lost(app, refusal))), again)
 }
 
 /// Changes booking `id` as it was asked: its old and its new slots are locked in one request.
@@ -64,9 +98,13 @@ pub async fn alter(
     app: &App,
     locking: &Locking,
     id: i64,
-    asked: Alteration,
+    mut asked: Alteration,
     origin: &Origin,
 ) -> Result<Altered, Refusal> {
+    if let Destination::Elsewhere(new) = &asked.destination {
+        app.live.openings().wait_for(new).await;
+    }
+    asked.lead = app.windows.window(app.clock.now());
     let places = places_of(&asked);
     if places.is_empty() {
         // No slot changes hands: the transaction alone decides.
@@ -84,6 +122,12 @@ pub async fn alter(
         match of_alteration(app, origin, answer)? {
             Ok(altered) => Ok(altered),
             Err(AlterRefused::Fence(broken)) => Err(fence_broken(locking, origin, &wanted, broken)),
+            Err(AlterRefused::Opens(opens_at)) => {
+                for place in &places {
+                    app.live.openings().note(place, opens_at);
+                }
+                Err(not_altered(app, origin, id, &places, AlterRefused::Opens(opens_at)).await)
+            }
             Err(refused) => Err(not_altered(app, origin, id, &places, refused).await),
         }
     };
@@ -104,9 +148,10 @@ pub async fn cancel(
     app: &App,
     locking: &Locking,
     known: &Booking,
-    asked: Cancellation,
+    mut asked: Cancellation,
     origin: &Origin,
 ) -> Result<Booking, Refusal> {
+    asked.lead = app.windows.window(app.clock.now());
     let from = known.place();
     let wanted = LockedSlots::of(vec![from.clone()]);
     let commit = async |fence, _| {
@@ -155,8 +200,8 @@ pub async fn close(
     } else {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let cause = origin.cause.clone();
-        let answer = app.store.close(telescope.to_owned(), when.clone(), Cancelling::Leased(leased), cause).await;
+        let (cause, lead) = (origin.cause.clone(), app.windows.window(app.clock.now()));
+        let answer = app.store.close(telescope.to_owned(), when.clone(), Cancelling::Leased(leased), lead, cause).await;
         match (of_closing(app, origin, telescope, answer), held.first()) {
             (Ok(Err(NotClosed::Fence(broken))), Some((_, wanted, ..))) => {
                 Err(fence_broken(locking, origin, wanted, broken))

@@ -109,7 +109,8 @@ pub async fn not_altered(app: &App, origin: &Origin, id: i64, places: &[Place], 
             info!(origin.log, "Conflito no BD para o recurso {}, horário já agendado", Word(&resource));
             Refusal::Taken { telescope, start, booking_id, scientist_id }
         }
-        AlterRefused::Moved => places.first().map_or(Refusal::StaleToken, Refusal::moved),
+        // Tried again, like a booking that was moved.
+        AlterRefused::Moved | AlterRefused::Opens(_) => places.first().map_or(Refusal::StaleToken, Refusal::moved),
         AlterRefused::Fence(_) => Refusal::StaleToken,
     }
 }

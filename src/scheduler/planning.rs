@@ -197,6 +197,7 @@ impl Finder<'_> {
                 clicked_at: None,
                 stamp: None,
                 contest: None,
+                opens_at: None,
             };
             let counted = self.app.store.counted(&new, None, self.now).await;
             self.held.insert(days, counted.map_err(|error| not_read(self.log, &error))?.held);

@@ -8,13 +8,14 @@ use super::code::Code;
 use super::idempotency::refusal::KeyRefusal;
 use super::links;
 use super::refusal::{Refusal, is_unknown};
+use crate::agenda::rules::BrokenRule;
 use crate::agenda::{Rejection, resource};
 use crate::coordinator::protocol::grace;
 use crate::http::kind::Kind;
 use crate::http::links::Links;
 use crate::http::problem::{FieldError, Problem};
 use crate::store::StoreError;
-use crate::time::millis;
+use crate::time::{Timestamp, millis};
 
 /// Seconds after which trying again may help.
 const RETRY_AFTER_S: u64 = 1;
@@ -104,7 +105,9 @@ pub fn refused(refusal: Refusal) -> Problem {
         Refusal::Key(_) | Refusal::NoWaits => problem,
         Refusal::Unknown(rejection) => problem.with_links(to_catalogue(&rejection)),
         Refusal::Broken(rejection) => {
+            let opens_at = opening(std::slice::from_ref(&rejection));
             let problem = problem.with_fields(vec![field_error(&rejection)]).already_logged();
+            let problem = with_opening(problem, opens_at);
             if is_unknown(&rejection) { problem.with_links(to_catalogue(&rejection)) } else { problem }
         }
         Refusal::NotWritten(StoreError::Refused(_)) | Refusal::NotRead(StoreError::Refused(_)) => {
@@ -120,6 +123,22 @@ pub fn refused(refusal: Refusal) -> Problem {
         | Refusal::NotWritten(_)
         | Refusal::NotRead(_)
         | Refusal::AuditUnavailable => problem.retry_after_s(RETRY_AFTER_S).already_logged(),
+    }
+}
+
+/// When the day opens that is not open yet, if a rule says so.
+pub fn opening(broken: &[Rejection]) -> Option<Timestamp> {
+    broken.iter().find_map(|rejection| match rejection {
+        Rejection::Rule(BrokenRule::NotOpen(opens_at)) => Some(*opens_at),
+        _ => None,
+    })
+}
+
+/// A problem with the instant from which on the same request is allowed.
+pub fn with_opening(problem: Problem, opens_at: Option<Timestamp>) -> Problem {
+    match opens_at {
+        Some(at) => problem.with("abre_em_utc", at.micros().to_string()),
+        None => problem,
     }
 }
 
@@ -161,8 +180,6 @@ mod tests {
     use super::*;
     use crate::agenda::NotCancellable;
     use crate::agenda::alteration::NotAlterable;
-    use crate::agenda::rules::BrokenRule;
-    use crate::time::Timestamp;
 
     #[test]
     fn a_refusal_is_recorded_as_it_is_answered() {

@@ -41,10 +41,11 @@ const FREE_MAX: i64 = 50;
 const BOOKING_FIELDS: &str = "cientista_id, horario_inicio_utc, telescopio, proposta_id, duracao_min, horario_fim_utc, instante_clique_utc, token_hora, alvo, observacoes";
 /// Members of a booking's answer that only the server decides. A client that sends back what it read may leave them in.
 /// So may a client that sends back a slot of the agenda.
-pub const ANSWERED_FIELDS: [&str; 13] = [
+pub const ANSWERED_FIELDS: [&str; 14] = [
     "id",
     "carimbo_utc",
     "recibo",
+    "abre_em_utc",
     "criado_em_utc",
     "alterado_em_utc",
     "versao",

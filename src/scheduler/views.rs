@@ -9,7 +9,7 @@ use super::links;
 use super::requests::{FreeRequest, NextRequest};
 use crate::access::principal::Who;
 use crate::agenda::rules::RulesView;
-use crate::agenda::timetable::{Period, SlotState, Standing, states};
+use crate::agenda::timetable::{Period, SlotState, Standing, opens_at, states};
 use crate::agenda::{Booking, Catalogue, Place, Scientist, SlotRange, Telescope};
 use crate::http::links::Links;
 use crate::http::table::Table;
@@ -55,6 +55,9 @@ pub struct BookingView<'a> {
     versao: i64,
     cancelado_em_utc: Option<Rfc3339>,
     motivo_cancelamento: Option<&'a str>,
+    /// Only in what tells that it has given up slots, and if they do not open at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abre_em_utc: Option<Rfc3339>,
     /// Only in the answer to the request that has made it, and has won a contest.
     #[serde(skip_serializing_if = "Option::is_none")]
     recibo: Option<&'a str>,
@@ -102,6 +105,7 @@ fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
         versao: booking.version,
         cancelado_em_utc: booking.cancelled_at.map(Timestamp::micros),
         motivo_cancelamento: booking.cancel_reason.as_deref(),
+        abre_em_utc: booking.opens_at.map(Timestamp::micros),
         recibo: None,
         _links: links,
     }
@@ -265,6 +269,9 @@ struct SlotView {
     agendamento_id: Option<i64>,
     vezes_agendado: u64,
     motivo: Option<String>,
+    /// Only if it is known, and later than now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abre_em_utc: Option<Rfc3339>,
     _links: Links,
 }
 
@@ -297,13 +304,15 @@ pub fn begin_timetable(
     who: &Who,
 ) -> Written {
     let slots = states(period, standing, telescope, now);
+    let freed = standing.opening.iter().copied().collect();
+    let opens = |slot| opens_at(slot, &freed, telescope, now);
     let mut written = written
         .with("telescopio", &telescope.code)
         .with("simulado", &telescope.simulated)
         .with("de_utc", &period.start().seconds())
         .with("ate_utc", &period.end().seconds())
         .with("agora_utc", &now.micros())
-        .with_list(SLOTS.list, slots.into_iter().map(|(start, state)| slot(telescope, start, state, who)));
+        .with_list(SLOTS.list, slots.into_iter().map(|found| slot(telescope, found, opens(found), who)));
     written.begin_list("agendamentos");
     written
 }
@@ -319,7 +328,8 @@ pub fn end_timetable(mut written: Written, telescope: &Telescope, period: Period
     written.with_links(&links::of_timetable(&telescope.code, period))
 }
 
-fn slot(telescope: &Telescope, start: Timestamp, state: SlotState, who: &Who) -> SlotView {
+fn slot(telescope: &Telescope, found: (Timestamp, SlotState), opens: Option<Timestamp>, who: &Who) -> SlotView {
+    let (start, state) = found;
     let reason = |id: i64| telescope.maintenance.iter().find(|one| one.id == id).map(|one| one.when.reason.clone());
     SlotView {
         horario_inicio_utc: start.seconds(),
@@ -327,6 +337,7 @@ fn slot(telescope: &Telescope, start: Timestamp, state: SlotState, who: &Who) ->
         agendamento_id: if let SlotState::Booked { first, .. } = state { Some(first) } else { None },
         vezes_agendado: state.times(),
         motivo: if let SlotState::Maintenance(id) = state { reason(id) } else { None },
+        abre_em_utc: opens.map(Timestamp::micros),
         _links: links::of_slot(&telescope.code, start, state, who),
     }
 }

@@ -4,6 +4,8 @@
 //! A change is decided by [`decide`](super::decide). So a storage says only how it carries out any [`Change`] ([`Changing`]), and gets the
 //! methods of [`Store`] by that.
 
+use std::time::Duration;
+
 use super::decide::{
     Alter, Book, BookUnguarded, Cancel, CancelUnguarded, Change, ChangeProposal, ChangeScientist, ChangeTelescope,
     Close, CreateProposal, CreateScientist, CreateTelescope, Enter, Leave, Record, Reopen,
@@ -106,17 +108,19 @@ pub trait Store: Backend {
         cause: Cause,
     ) -> Answer<'_, Result<Proposal, NotChanged>>;
 
-    /// Adds a maintenance to a telescope, and cancels the bookings in it where that may be done.
+    /// Adds a maintenance to a telescope, and cancels the bookings in it where that may be done. What they have outside of it opens so much later.
     fn close(
         &self,
         telescope: String,
         when: NewMaintenance,
         cancelling: Cancelling,
+        lead: Duration,
         cause: Cause,
     ) -> Answer<'_, Result<Closed, NotClosed>>;
 
-    /// Takes a maintenance away. The answer is the maintenance as it was; `None` if the telescope has none of that number.
-    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>>;
+    /// Takes a maintenance away: its slots open so much later. The answer is the maintenance as it was; `None` if the telescope has none of that
+    /// number.
+    fn reopen(&self, telescope: String, id: i64, lead: Duration, cause: Cause) -> Answer<'_, Option<Reopened>>;
 
     /// Records a booking that was refused.
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()>;
@@ -222,13 +226,14 @@ impl<S: Changing> Store for S {
         telescope: String,
         when: NewMaintenance,
         cancelling: Cancelling,
+        lead: Duration,
         cause: Cause,
     ) -> Answer<'_, Result<Closed, NotClosed>> {
-        self.change(Close { telescope, when, cancelling, cause })
+        self.change(Close { telescope, when, cancelling, lead, cause })
     }
 
-    fn reopen(&self, telescope: String, id: i64, cause: Cause) -> Answer<'_, Option<Reopened>> {
-        self.change(Reopen { telescope, id, cause })
+    fn reopen(&self, telescope: String, id: i64, lead: Duration, cause: Cause) -> Answer<'_, Option<Reopened>> {
+        self.change(Reopen { telescope, id, lead, cause })
     }
 
     fn record_refusal(&self, asked: NewBooking, why: Why, cause: Cause) -> Answer<'_, ()> {

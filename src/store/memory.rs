@@ -161,9 +161,15 @@ impl State {
         let standing = Standing {
             bookings: bookings.iter().map(|booking| (booking.id, booking.slots)).collect(),
             beyond: beyond.collect(),
+            opening: self.opening(telescope, from, until),
             text_bytes: bookings.iter().map(|booking| length(&booking.target) + length(&booking.notes)).sum(),
         };
         (standing, bookings)
+    }
+
+    fn opening(&self, telescope: &str, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        let claims = self.view.slots.get(telescope).into_iter().flat_map(|claims| claims.range(from..until));
+        claims.filter_map(|(start, claim)| Some((*start, claim.opens_at?))).collect()
     }
 }
 
@@ -184,7 +190,7 @@ impl Changing for MemoryStore {
             if let Write::KeepAnswer { kept, at } = &write {
                 state.kept.insert(kept.key, (*at, (**kept).clone()));
             }
-            if let Write::RemoveMaintenance { telescope, id, at } = &write {
+            if let Write::RemoveMaintenance { telescope, id, at, .. } = &write {
                 let all = state.view.telescopes.get(telescope).map(|known| known.maintenance.clone());
                 let gone = all.iter().flat_map(|all| all.iter()).find(|one| one.id == *id).cloned();
                 let gone = gone.map(|maintenance| (telescope.clone(), Removed { maintenance, at: *at }));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::agenda::alteration::NotAlterable;
 use crate::agenda::maintenance::Maintenance;
-use crate::agenda::{Booking, NotCancellable, Place, Rejection, SlotRange};
+use crate::agenda::{Booking, NewBooking, NotCancellable, Place, Rejection, SlotRange};
 use crate::time::Timestamp;
 
 /// The right to write that a lease gives, and until when.
@@ -46,6 +46,8 @@ pub enum BookRefused {
     },
     /// The lease no longer counts.
     Fence(FenceBroken),
+    /// Its slots open at this instant, which was not known when its stamp was found. It is given back, so that it can be tried again.
+    Opens(Timestamp, Box<NewBooking>),
 }
 
 /// A booking that was to be changed.
@@ -77,6 +79,8 @@ pub struct Reopened {
     pub maintenance: Maintenance,
     /// The bookings of those who waited for slots that are open again.
     pub promoted: Vec<Booking>,
+    /// When the others open, if not at once.
+    pub opens_at: Option<Timestamp>,
 }
 
 /// Why a booking was not changed.
@@ -106,6 +110,8 @@ pub enum AlterRefused {
     },
     /// The lease no longer counts.
     Fence(FenceBroken),
+    /// The new slots open at this instant, which is still to come.
+    Opens(Timestamp),
 }
 
 /// Which bookings a maintenance may cancel.

@@ -61,7 +61,7 @@ pub const TABLES: [Table; 10] = [
             "disputado",
         ],
     },
-    Table { name: "horarios", columns: &["telescopio_id", "inicio_us", "agendamento_id", "token"] },
+    Table { name: "horarios", columns: &["telescopio_id", "inicio_us", "agendamento_id", "token", "abre_us"] },
     Table {
         name: "manutencoes",
         columns: &[
@@ -73,6 +73,7 @@ pub const TABLES: [Table; 10] = [
             "ultimo_fim_us",
             "motivo",
             "removida_us",
+            "abre_us",
         ],
     },
     Table {

@@ -327,7 +327,9 @@ fn a_database_of_the_version_before_gets_versions() {
     for column in ["versao", "alterado_us", "carimbo_us", "disputado"] {
         database.execute_batch(&format!("ALTER TABLE agendamentos DROP COLUMN {column}")).unwrap();
     }
-    database.execute_batch("ALTER TABLE telescopios DROP COLUMN disputa").unwrap();
+    for (table, column) in [("telescopios", "disputa"), ("horarios", "abre_us"), ("manutencoes", "abre_us")] {
+        database.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
+    }
     database.pragma_update(None, "user_version", 9).unwrap();
     drop(database);
     let verified = || audit(&["--data-dir", &dir, "--verify", "--deep"]).output().unwrap();

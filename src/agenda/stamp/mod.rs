@@ -3,7 +3,7 @@
 //! A client says when its user clicked, on the official time that it keeps by itself. The server knows three things: when the request arrived,
 //! when it gave the client its time token, and the shortest round trip that it has measured to the client. The request can have been on its way
 //! for half of that, and a little more for unequal ways. So the stamp is the claim, but no earlier than that before the arrival, no earlier than
-//! the token, and no later than the arrival.
+//! the token, and no later than the arrival. A slot that opens has an instant at which it does ([`super::opening`]): what is earlier counts as that instant.
 //!
 //! # What a false claim brings
 //! At most half of a round trip that the server has measured itself. Who makes it longer by waiting has to wait each time, since the shortest one
@@ -89,6 +89,8 @@ pub enum Reason {
     BeforeToken,
     /// The claim is earlier than the round trip allows.
     BeyondCredit,
+    /// It would be earlier than the instant at which the slot opens.
+    BeforeOpening,
 }
 
 impl Seen {
@@ -113,6 +115,7 @@ impl Reason {
             Self::AfterArrival => "depois_da_chegada",
             Self::BeforeToken => "antes_do_token",
             Self::BeyondCredit => "alem_do_credito",
+            Self::BeforeOpening => "antes_da_abertura",
         }
     }
 }
@@ -120,6 +123,14 @@ impl Reason {
 /// How long before its arrival a request can have been clicked, by a round trip that was seen, in microseconds.
 pub fn credit_us(round_trip_us: Option<u32>) -> i64 {
     round_trip_us.map_or(0, |us| i64::from(us.min(ROUND_TRIP_US_MAX)) / 2) + MARGIN_US
+}
+
+impl Stamp {
+    /// The stamp for a slot that opens at this instant.
+    #[must_use]
+    pub fn since(self, opens_at: Timestamp) -> Self {
+        if self.at >= opens_at { self } else { Self { at: opens_at, reason: Reason::BeforeOpening, ..self } }
+    }
 }
 
 #[cfg(test)]

@@ -154,3 +154,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_earlier_than_the_opening_counts_as_its_instant() {
+    let since = |stamp: Stamp, opens: i64| {
+        let stamp = stamp.since(at(opens));
+        (stamp.at.as_micros() - NOW_US, stamp.reason.name())
+    };
+    let claimed = evidence(-43_000, Some(80_000)).stamp();
+    assert_eq!(since(claimed, -43_000), (-43_000, "como_alegado"));
+    assert_eq!(since(claimed, -42_999), (-42_999, "antes_da_abertura"));
+    // The request itself may be early, with a token and without.
+    assert_eq!(since(claimed, 5_000), (5_000, "antes_da_abertura"));
+    assert_eq!(since(Stamp::of_arrival(at(0)), 5_000), (5_000, "antes_da_abertura"));
+    assert_eq!(since(Stamp::of_arrival(at(0)), -1), (0, "sem_token"));
+}

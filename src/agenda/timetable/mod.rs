@@ -123,6 +123,8 @@ pub struct Standing {
     pub bookings: Vec<(i64, SlotRange)>,
     /// How many more there are, by start and end.
     pub beyond: Vec<(SlotRange, u64)>,
+    /// The free slots that did not open at once, and when they do, or have.
+    pub opening: Vec<(Timestamp, Timestamp)>,
     /// The bytes of all texts of these bookings.
     pub text_bytes: u64,
 }
@@ -197,6 +199,27 @@ pub fn states(period: Period, active: &Standing, telescope: &Telescope, now: Tim
         None => SlotState::Free,
     };
     period.starts().map(|start| (start, state(start))).collect()
+}
+
+/// When a slot in this state will open after `now`, if that is known: it became free and opens in a moment, or only the horizon of the rules keeps it closed.
+pub fn opens_at(
+    (start, state): (Timestamp, SlotState),
+    freed: &HashMap<Timestamp, Timestamp>,
+    telescope: &Telescope,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let slots = SlotRange::new(start, SLOT_MIN).ok()?;
+    let opens_at = match state {
+        SlotState::Free => telescope.reopens(slots).max(freed.get(&start).copied()),
+        SlotState::Closed => {
+            let operates = telescope.hours.as_ref().is_none_or(|hours| hours.is_open(start));
+            let is_near = telescope.rules.first_start(now).is_some_and(|first| start < first);
+            let horizon = telescope.rules.horizon().filter(|_| telescope.active && operates && !is_near);
+            horizon.map(|horizon| horizon.opens(slots))
+        }
+        SlotState::Booked { .. } | SlotState::Past | SlotState::Maintenance(_) => None,
+    };
+    opens_at.filter(|at| *at > now)
 }
 
 /// A search for free slots.

@@ -102,7 +102,7 @@ fn a_slot_that_was_sold_several_times_counts_all_of_its_bookings() {
     let period = Period::new(Some(start), Some(at("2025-12-01T10:15:00Z")), at(NOW)).unwrap();
     let (long, short) = (booking(4, start, 2), booking(2, at("2025-12-01T10:05:00Z"), 1));
     let beyond = vec![(short.1, 30)];
-    let standing = Standing { bookings: vec![long, booking(5, start, 2), short], beyond, text_bytes: 0 };
+    let standing = Standing { bookings: vec![long, booking(5, start, 2), short], beyond, ..Standing::default() };
     let states: Vec<_> =
         states(period, &standing, &telescope(true), at(NOW)).into_iter().map(|(_, state)| state).collect();
     assert_eq!(states[..2], [SlotState::Booked { first: 4, times: 2 }, SlotState::Booked { first: 2, times: 33 }]);
@@ -203,4 +203,28 @@ fn a_search_that_follows_an_instant_begins_there_and_goes_on_until_the_horizon()
     let short = telescope(true, Rules { duration_max_min: Some(5), ..Rules::default() });
     let search = from("2025-12-01T03:00:00Z", &short);
     assert_eq!((first(search, &[]), search.goes_on()), (None, None));
+}
+
+#[test]
+fn a_slot_says_when_it_opens_only_if_that_is_known_and_to_come() {
+    // Today and the day after are open from noon on; it is 10:07, so tomorrow opens in two hours.
+    let rules = Rules { horizon_days: Some(1), opens_at_min: Some(720), notice_min: Some(60), ..Rules::default() };
+    let telescope = Telescope { rules, ..telescope(false) };
+    let (now, freed) = (at(NOW), at("2025-12-01T15:00:00Z"));
+    let lead = |us: i64| Timestamp::from_micros(now.as_micros() + us).unwrap();
+    let opens = |telescope: &Telescope, start: Timestamp, opens_us: i64| {
+        let period = Period::new(Some(start), None, now).unwrap();
+        let found = states(period, &Standing::default(), telescope, now)[0];
+        let freed = HashMap::from([(freed, lead(opens_us))]);
+        (found.1.name(), opens_at(found, &freed, telescope, now))
+    };
+    assert_eq!(opens(&telescope, freed, 100), ("livre", Some(lead(100))));
+    assert_eq!(opens(&telescope, freed, 0), ("livre", None), "it is open");
+    assert_eq!(opens(&telescope, at("2025-12-01T15:05:00Z"), 100), ("livre", None));
+    let noon = at("2025-12-01T12:00:00Z");
+    assert_eq!(opens(&telescope, at("2025-12-02T15:00:00Z"), 100), ("fechado", Some(noon)));
+    // It is closed because it is too near, or because the telescope is not active: no instant opens it.
+    assert_eq!(opens(&telescope, at("2025-12-01T10:30:00Z"), 100), ("fechado", None));
+    let inactive = Telescope { active: false, ..telescope };
+    assert_eq!(opens(&inactive, at("2025-12-02T15:00:00Z"), 100), ("fechado", None));
 }

@@ -227,6 +227,7 @@ prop_compose! {
             cancelled_at: None,
             cancel_reason: free_text,
             receipt: None,
+            opens_at: None,
         };
         let scientist = Scientist { id: scientist_id, name, institution: String::new(), country: String::new(), active: true };
         let event = if created {

@@ -45,6 +45,9 @@ struct Said {
     chegada_utc: String,
     instante_clique_utc: Option<String>,
     token_utc: Option<String>,
+    /// Missing where the slot did not open a moment ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abre_em_utc: Option<String>,
     ida_volta_us: Option<u32>,
     ida_volta_de: Option<String>,
     motivo: String,
@@ -76,7 +79,7 @@ impl<'a> ContestDetails<'a> {
 }
 
 fn said_of(entrant: Entrant) -> Said {
-    let Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason } = entrant;
+    let Entrant { request, scientist_id, arrived, claim, token_at, round_trip, reason, opens_at } = entrant;
     let (ida_volta_us, ida_volta_de) = round_trip.unzip();
     Said {
         req: request,
@@ -84,6 +87,7 @@ fn said_of(entrant: Entrant) -> Said {
         chegada_utc: arrived.micros().to_string(),
         instante_clique_utc: claim.map(|claim| claim.micros().to_string()),
         token_utc: token_at.map(|at| at.micros().to_string()),
+        abre_em_utc: opens_at.map(|at| at.micros().to_string()),
         ida_volta_us,
         ida_volta_de,
         motivo: reason,

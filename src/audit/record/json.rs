@@ -47,6 +47,8 @@ enum Details<'a> {
         antes: BookingState<'a>,
         depois: BookingState<'a>,
         observacoes_mudaram: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        abre_em_utc: Option<Rfc3339>,
         token: Option<u64>,
     },
     Refused {
@@ -133,6 +135,9 @@ enum Rest<'a> {
     },
     Cancelled {
         motivo: Option<&'a str>,
+        /// Missing where the slots opened at once.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        abre_em_utc: Option<Rfc3339>,
     },
 }
 
@@ -198,19 +203,16 @@ impl Event<'_> {
             Self::SeedsCommitted(Commitment { name, links, end }) => {
                 Details::Seeds { nome: name, elos: *links, fim: end }
             }
-            Self::BookingChanged { before, after, scientist_name, token } => Details::Changed {
-                agendamento_id: after.id,
-                observation: observed(after, scientist_name),
-                versao: after.version,
-                antes: booking_state(before),
-                depois: booking_state(after),
-                observacoes_mudaram: before.notes != after.notes,
-                token,
-            },
+            Self::BookingChanged { before, after, scientist_name, token } => {
+                changed(before, after, scientist_name, token)
+            }
             Self::BookingCancelled { booking, scientist_name, token } => Details::Written {
                 agendamento_id: booking.id,
                 observation: observed(booking, scientist_name),
-                rest: Rest::Cancelled { motivo: booking.cancel_reason.as_deref() },
+                rest: Rest::Cancelled {
+                    motivo: booking.cancel_reason.as_deref(),
+                    abre_em_utc: booking.opens_at.map(Timestamp::micros),
+                },
                 token,
                 espera_id: None,
             },
@@ -241,6 +243,19 @@ impl Event<'_> {
                 guardada_em: kept_in.as_deref(),
             },
         }
+    }
+}
+
+fn changed<'a>(before: &'a Booking, after: &'a Booking, scientist_name: &'a str, token: Option<u64>) -> Details<'a> {
+    Details::Changed {
+        agendamento_id: after.id,
+        observation: observed(after, scientist_name),
+        versao: after.version,
+        antes: booking_state(before),
+        depois: booking_state(after),
+        observacoes_mudaram: before.notes != after.notes,
+        abre_em_utc: after.opens_at.map(Timestamp::micros),
+        token,
     }
 }
 

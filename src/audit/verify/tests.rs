@@ -45,6 +45,7 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
             cancelled_at: None,
             cancel_reason: Some(text),
             receipt: None,
+            opens_at: None,
         };
         let process = Process { version: "0.1.0", mode: "com_trava", pid: 1, address: "127.0.0.1:5000".to_owned() };
         let event = match index % 3 {

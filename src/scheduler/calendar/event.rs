@@ -167,6 +167,7 @@ mod tests {
             cancelled_at: None,
             cancel_reason: None,
             receipt: None,
+            opens_at: None,
         }
     }
 

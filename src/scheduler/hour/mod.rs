@@ -1,6 +1,7 @@
 //! `GET /time`: the official time; and, for a client that sends a nonce, a time token. And what a token is worth to a booking: its stamp.
 
 pub mod history;
+pub mod openings;
 pub mod seeds;
 pub mod vouching;
 pub mod windows;

@@ -32,6 +32,7 @@ pub use self::contests::{Contested, RefusedRequest};
 use self::event::Event;
 use self::heard::Heard;
 use self::publisher::{Outlet, Publisher};
+use super::hour::openings::Openings;
 use super::origin::Origin;
 use crate::agenda::{Booking, Place};
 use crate::coordinator::client::Feed;
@@ -39,7 +40,7 @@ use crate::http::Response;
 use crate::http::channel::Channel;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 /// How long a stop waits for the events that are not published yet.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -53,6 +54,8 @@ pub struct Live {
     linked: watch::Receiver<bool>,
     /// When a telescope was changed, as far as events tell.
     heard: Arc<Heard>,
+    /// Slots that have become free and open in a moment, here or at another scheduler.
+    openings: Arc<Openings>,
     /// Events that slow listeners were told they had lost.
     lost: Arc<AtomicU64>,
     closing: CancellationToken,
@@ -62,13 +65,18 @@ pub struct Live {
 impl Live {
     /// Starts to publish and to listen, through the coordinator's `feed`; without one, only for the listeners of this
     /// scheduler. The first event says that some may be missing: a crash may have come between a commit and its event.
-    pub fn start(feed: Option<Feed>, log: &Logger) -> Self {
+    pub fn start(feed: Option<Feed>, clock: Clock, log: &Logger) -> Self {
         let closing = CancellationToken::new();
-        let heard = Arc::new(Heard::new());
+        let (heard, openings) = (Arc::new(Heard::new()), Arc::new(Openings::new(clock)));
         let (channel, outlet, linked) = if let Some(feed) = feed {
             let channel = Channel::mirror();
             let (link, linked) = watch::channel(false);
-            let relay = relay::run(feed.clone(), Arc::clone(&channel), (link, Arc::clone(&heard)), log.clone());
+            let relay = relay::run(
+                feed.clone(),
+                Arc::clone(&channel),
+                (link, Arc::clone(&heard), Arc::clone(&openings)),
+                log.clone(),
+            );
             let closing = closing.clone();
             tokio::spawn(async move { closing.run_until_cancelled(relay).await });
             (channel, Outlet::Coordinator(feed), linked)
@@ -90,6 +98,7 @@ impl Live {
             channel,
             linked,
             heard,
+            openings,
             lost: Arc::default(),
             closing,
             publishing: Mutex::new(Some(publishing)),
@@ -103,17 +112,33 @@ impl Live {
 
     /// A booking was changed, which was at the place `from` before.
     pub fn altered(&self, booking: &Booking, from: &Place, origin: &Origin) {
+        if let Some(opens_at) = booking.opens_at {
+            self.openings.note(from, opens_at);
+        }
         self.publisher.booking("alterado", booking, Some(from), &origin.cause.request_id);
     }
 
     /// A booking was cancelled.
     pub fn cancelled(&self, booking: &Booking, origin: &Origin) {
+        if let Some(opens_at) = booking.opens_at {
+            self.openings.note(&booking.place(), opens_at);
+        }
         self.publisher.booking("cancelado", booking, None, &origin.cause.request_id);
     }
 
     /// A telescope, its rules, its hours or its maintenance were changed.
     pub fn telescope_changed(&self, code: &str, origin: &Origin) {
-        self.publisher.telescope(code, &origin.cause.request_id);
+        self.publisher.telescope(code, None, &origin.cause.request_id);
+    }
+
+    /// A maintenance of a telescope was taken away, and its slots open at that instant, if not at once.
+    pub fn reopened(&self, code: &str, opens_at: Option<Timestamp>, origin: &Origin) {
+        self.publisher.telescope(code, opens_at, &origin.cause.request_id);
+    }
+
+    /// What opens in a moment, or has just opened.
+    pub fn openings(&self) -> &Openings {
+        &self.openings
     }
 
     /// Whether an event has said since `instant` that a telescope was changed, here or at another scheduler.

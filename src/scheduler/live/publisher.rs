@@ -22,6 +22,7 @@ use crate::http::channel::Channel;
 use crate::http::request_id::RequestId;
 use crate::json;
 use crate::scheduler::views;
+use crate::time::{Rfc3339, Timestamp};
 
 /// Events that wait to be published.
 const WAITING_MAX: usize = 4096;
@@ -76,6 +77,9 @@ struct Told {
 struct ToldTelescope {
     /// Its code.
     telescopio: String,
+    /// When slots of it open that a maintenance had closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abre_em_utc: Option<Rfc3339>,
     /// The request that has changed it.
     req: String,
 }
@@ -109,9 +113,10 @@ impl Publisher {
     }
 
     /// A telescope, its rules, its hours or its maintenance were changed.
-    pub fn telescope(&self, code: &str, request_id: &RequestId) {
+    pub fn telescope(&self, code: &str, opens_at: Option<Timestamp>, request_id: &RequestId) {
         if self.takes_one_more() {
-            let told = ToldTelescope { telescopio: code.to_owned(), req: request_id.to_string() };
+            let (telescopio, req) = (code.to_owned(), request_id.to_string());
+            let told = ToldTelescope { telescopio, abre_em_utc: opens_at.map(Timestamp::micros), req };
             self.send(Item::Telescope(Box::new(told)));
         } else {
             self.missing();
@@ -258,7 +263,6 @@ mod tests {
     use crate::agenda::{SlotRange, Status};
     use crate::coordinator::protocol::events::{self as published, SHARED_CHANNEL};
     use crate::http::sse::Source;
-    use crate::time::Timestamp;
 
     fn booking(id: i64) -> Booking {
         Booking {
@@ -279,6 +283,7 @@ mod tests {
             cancelled_at: None,
             cancel_reason: None,
             receipt: None,
+            opens_at: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Giving a telescope a maintenance, also over bookings, which are then cancelled under leases as every cancellation is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::app::App;
 use super::super::book::check_audit;
@@ -32,7 +33,8 @@ pub async fn close(
     check_audit(&app, &origin)?;
     let code = &telescope.code;
     let without_leases = async |cancelling| {
-        let answer = app.store.close(code.clone(), when.clone(), cancelling, origin.cause.clone()).await;
+        let answer =
+            app.store.close(code.clone(), when.clone(), cancelling, Duration::ZERO, origin.cause.clone()).await;
         of_closing(&app, &origin, code, answer)
     };
     let locking = match &app.gate {

@@ -3,6 +3,7 @@
 mod closing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
@@ -35,7 +36,7 @@ use crate::http::written::Written;
 use crate::http::wrong::FieldCode;
 use crate::http::{self, Response};
 use crate::store::{Closed, NotClosed};
-use crate::time::Timestamp;
+use crate::time::{Rfc3339, Timestamp};
 
 /// The most bytes of a body.
 pub const BODY_MAX: usize = 16 * 1024;
@@ -44,7 +45,7 @@ const SHOWN_MAX: usize = 50;
 /// The fields of a maintenance that a client gives.
 const FIELDS: &str = "inicio_utc, fim_utc, motivo, semanal_ate_utc, cancelar_agendamentos";
 /// Its other fields. A client that sends back what it read may leave them in.
-const ANSWERED_FIELDS: [&str; 4] = ["id", "telescopio", "agendamentos_cancelados", "_links"];
+const ANSWERED_FIELDS: [&str; 5] = ["id", "telescopio", "agendamentos_cancelados", "abre_em_utc", "_links"];
 
 /// The maintenances as a table.
 static TABLE: Table = Table {
@@ -63,6 +64,9 @@ struct View<'a> {
     /// In the answer to the request that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     agendamentos_cancelados: Option<Vec<i64>>,
+    /// In the answer to the request that took it away, if its slots do not open at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abre_em_utc: Option<Rfc3339>,
     _links: Links,
 }
 
@@ -75,6 +79,7 @@ fn view<'a>(telescope: &'a str, maintenance: &'a Maintenance, stands: bool, who:
         telescopio: telescope,
         when: MaintenanceView::of(&maintenance.when),
         agendamentos_cancelados: None,
+        abre_em_utc: None,
         _links: Links::new()
             .with("self", Link::get(path.clone()))
             .with_if(removable, "retirar", || Link::action("DELETE", path, "Retirar esta manutenção"))
@@ -153,14 +158,17 @@ pub async fn remove(app: &App, id: &str, request: &Request) -> Result<Response, 
     let origin = Origin::of(request);
     let (telescope, maintenance) = known(app, id, request).await?;
     check_audit(app, &origin).map_err(refused)?;
-    let removed = app.store.reopen(telescope.code.clone(), maintenance.id, origin.cause.clone()).await;
+    // Without locks there are no contests.
+    let lead = app.gate.locking().map_or(Duration::ZERO, |_| app.windows.window(app.clock.now()));
+    let removed = app.store.reopen(telescope.code.clone(), maintenance.id, lead, origin.cause.clone()).await;
     let removed = removed.map_err(|error| refused(store_failed(&origin, &error)))?.ok_or_else(|| unknown(id))?;
     tell_promoted(app, &origin, &removed.promoted);
-    app.live.telescope_changed(&telescope.code, &origin);
-    let removed = removed.maintenance;
+    app.live.reopened(&telescope.code, removed.opens_at, &origin);
+    let (removed, opens_at) = (removed.maintenance, removed.opens_at);
     info!(origin.log, "Manutenção {} de {} retirada por {}", removed.id, telescope.code, request.who.author());
     let _ = handlers::catalogue(app, &request.log).await;
-    Ok(http::json(StatusCode::OK, &view(&telescope.code, &removed, false, &request.who)))
+    let abre_em_utc = opens_at.map(Timestamp::micros);
+    Ok(http::json(StatusCode::OK, &View { abre_em_utc, ..view(&telescope.code, &removed, false, &request.who) }))
 }
 
 /// The maintenance of that number, with its telescope.

@@ -1,6 +1,6 @@
 //! Changing bookings: what every storage has to do.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Fixture, Opened, after, fence, request};
 use crate::agenda::alteration::{Alteration, Destination, NotAlterable, Texts};
@@ -11,7 +11,7 @@ use crate::store::{AlterRefused, CancelRefused, Fence, FenceBroken, NotCancelled
 
 /// A change to `destination` by one who has just read the booking.
 pub fn going(booking: &Booking, destination: Destination) -> Alteration {
-    Alteration { texts: Texts::default(), destination, from: booking.place(), expected: None }
+    Alteration { texts: Texts::default(), destination, from: booking.place(), expected: None, lead: Duration::ZERO }
 }
 
 pub fn elsewhere(new: NewBooking) -> Destination {

@@ -1,5 +1,7 @@
 //! Changes of the catalogue: what every storage has to do.
 
+use std::time::Duration;
+
 use super::{Fixture, Opened, after, request};
 use crate::agenda::maintenance::NewMaintenance;
 use crate::agenda::rules::{BrokenRule, Rules};
@@ -109,7 +111,12 @@ pub async fn a_maintenance_that_was_taken_away_is_still_known<F: Fixture>() {
             reason: format!("espelho {first}"),
             weekly_until: weekly.map(after),
         };
-        store.close(telescope.to_owned(), when, Cancelling::Nothing, request()).await.unwrap().unwrap().maintenance
+        store
+            .close(telescope.to_owned(), when, Cancelling::Nothing, Duration::ZERO, request())
+            .await
+            .unwrap()
+            .unwrap()
+            .maintenance
     };
     // The second comes again a week later, which is 2016 slots.
     let all = [
@@ -127,7 +134,7 @@ pub async fn a_maintenance_that_was_taken_away_is_still_known<F: Fixture>() {
     for (nth, telescope) in [(1, "Hubble-Acad"), (0, "Hubble-Acad"), (3, "Webb-Acad")] {
         opened.clock.set(Timestamp::from_micros(opened.clock.now().as_micros() + 1).unwrap());
         at[nth] = opened.clock.now();
-        let gone = store.reopen(telescope.to_owned(), all[nth].id, request()).await.unwrap().unwrap();
+        let gone = store.reopen(telescope.to_owned(), all[nth].id, Duration::ZERO, request()).await.unwrap().unwrap();
         assert_eq!(gone.maintenance, all[nth]);
     }
     let (first, second) = ((all[0].id, at[0]), (all[1].id, at[1]));

@@ -6,6 +6,7 @@ mod altering;
 mod bookings;
 mod catalogue;
 mod keeping;
+mod opening;
 mod reading;
 mod waiting;
 
@@ -34,6 +35,9 @@ pub use self::catalogue::{
 pub use self::keeping::{
     a_key_is_held_once_until_it_is_given_back, a_new_signing_key_is_taken_once_a_day_and_an_old_one_is_erased,
     an_answer_is_kept_with_what_it_answers_and_for_a_day,
+};
+pub use self::opening::{
+    a_maintenance_that_is_taken_away_opens_its_slots_after_the_lead, slots_that_nobody_waited_for_open_after_the_lead,
 };
 pub use self::reading::{
     a_list_has_every_booking_once_on_pages_of_any_size, a_store_that_is_well_says_so,
@@ -115,6 +119,8 @@ macro_rules! conformance {
             an_answer_is_kept_with_what_it_answers_and_for_a_day
             a_new_signing_key_is_taken_once_a_day_and_an_old_one_is_erased
             a_key_is_held_once_until_it_is_given_back
+            slots_that_nobody_waited_for_open_after_the_lead
+            a_maintenance_that_is_taken_away_opens_its_slots_after_the_lead
             a_store_that_is_well_says_so);
     };
 }
@@ -237,5 +243,5 @@ fn after(nth: i64) -> Timestamp {
 }
 
 fn clouds() -> Cancellation {
-    Cancellation { reason: Some("nuvens".to_owned()), expected: None }
+    Cancellation { reason: Some("nuvens".to_owned()), ..Cancellation::default() }
 }

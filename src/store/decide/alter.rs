@@ -3,11 +3,13 @@
 
 use super::book::check_rules;
 use super::change::{Around, Change, Decision, WaitRows};
-use super::promote::{Freed, promote};
+use super::promote::{Freed, any_is_left, promote};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::alteration::{Alteration, Destination, check_end};
-use crate::agenda::{Booking, Place, Telescope};
+use crate::agenda::opening::after;
+use crate::agenda::policy::Policy;
+use crate::agenda::{Booking, NewBooking, Place, Telescope};
 use crate::audit::record::{Cause, Event};
 use crate::store::outcomes::{AlterRefused, Altered, Fence};
 
@@ -73,13 +75,15 @@ impl Change for Alter {
         }
         booking.version += 1;
         booking.changed_at = Some(view.now);
+        booking.opens_at = self.gives_up(before).and_then(|_| after(view.now, self.asked.lead));
         let request_id = self.cause.request_id.clone();
         // The scientist may have been removed from the catalogue since.
         let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", |scientist| scientist.name.as_str());
         let token = self.fence.map(|fence| fence.token);
         let changed = Event::BookingChanged { before, after: &booking, scientist_name, token };
         let record = view.record(&changed, Some(&request_id), &self.cause.caller);
-        let mut writes = vec![Write::UpdateBooking { booking: booking.clone(), request_id }];
+        let stored = Booking { opens_at: None, ..booking.clone() };
+        let mut writes = vec![Write::UpdateBooking { booking: stored, request_id }];
         writes.extend(token.into_iter().flat_map(|token| self.change_hands(before, &booking, token)));
         writes.push(record);
         let from = before.place();
@@ -87,8 +91,15 @@ impl Change for Alter {
             Some(token) => promote(view, &mut writes, &Freed::by(before, token), &self.cause),
             None => Vec::new(),
         };
+        let is_left = |place| any_is_left(place, &promoted);
+        booking.opens_at = booking.opens_at.filter(|_| self.gives_up(before).is_some_and(is_left));
         Decision { answer: Ok(Altered { from, booking, changed: true, promoted }), writes }
     }
+}
+
+/// The telescope of a new place as it stands.
+fn telescope_of<'a>(new: &NewBooking, view: &'a View) -> Option<&'a Telescope> {
+    view.telescopes.get(&new.telescope.code)
 }
 
 impl Alter {
@@ -139,26 +150,43 @@ impl Alter {
             }
             fence.check_token(start, claim).map_err(AlterRefused::Fence)?;
         }
-        Ok(())
+        // A move takes no part in a contest. So it waits until the slots are open.
+        let is_contested = telescope_of(new, view).is_some_and(|telescope| telescope.rules.policy != Policy::Arrival);
+        match view.opens(&new.telescope.code, new.slots).filter(|at| is_contested && *at > view.now) {
+            Some(opens_at) => Err(AlterRefused::Opens(opens_at)),
+            None => Ok(()),
+        }
+    }
+
+    /// The place that becomes free, or a part of it; `None` if none does. A lease is needed for that.
+    fn gives_up(&self, before: &Booking) -> Option<Place> {
+        let telescope = before.telescope.clone();
+        match self.asked.destination {
+            _ if self.fence.is_none() => None,
+            Destination::Here => None,
+            Destination::Shorter(slots) => before.slots.rest(slots.end()).map(|slots| Place { telescope, slots }),
+            Destination::Elsewhere(_) => Some(before.place()),
+        }
     }
 
     /// The old slots become free, as far as they are not kept, and the new ones the booking's.
-    fn change_hands(&self, before: &Booking, after: &Booking, token: u64) -> Vec<Write> {
+    fn change_hands(&self, before: &Booking, after_it: &Booking, token: u64) -> Vec<Write> {
         let free = |slots| Write::FreeSlots {
             telescope: before.telescope.clone(),
             slots,
             booking_id: before.id,
             token: Some(token),
+            opens_at: after_it.opens_at,
         };
         match self.asked.destination {
             Destination::Here => Vec::new(),
             Destination::Shorter(slots) => before.slots.rest(slots.end()).map(free).into_iter().collect(),
             Destination::Elsewhere(_) => {
                 let claim = Write::ClaimSlots {
-                    telescope: after.telescope.clone(),
-                    slots: after.slots,
-                    booking_id: after.id,
-                    scientist_id: after.scientist_id,
+                    telescope: after_it.telescope.clone(),
+                    slots: after_it.slots,
+                    booking_id: after_it.id,
+                    scientist_id: after_it.scientist_id,
                     token,
                 };
                 vec![free(before.slots), claim]

@@ -5,6 +5,7 @@ use super::keep::keep;
 use super::view::View;
 use super::write::Write;
 use crate::agenda::keeping::Made;
+use crate::agenda::policy::Policy;
 use crate::agenda::proposal::BrokenProposal;
 use crate::agenda::{Booking, NewBooking, Rejection, Status, Telescope, check_proposal};
 use crate::audit::chain::ChainHead;
@@ -82,7 +83,14 @@ impl Book {
             }
             self.fence.check_token(start, claim).map_err(BookRefused::Fence)?;
         }
-        Ok(())
+        // Another scheduler may have opened them a moment ago.
+        let telescope = &self.new.telescope;
+        let opens_at =
+            view.opens(&telescope.code, self.new.slots).filter(|_| telescope.rules.policy != Policy::Arrival);
+        match opens_at.filter(|at| self.new.opens_at.is_none_or(|known| known < *at)) {
+            Some(opens_at) => Err(BookRefused::Opens(opens_at, Box::new(self.new.clone()))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -175,6 +183,7 @@ pub(super) fn make(
         cancelled_at: None,
         cancel_reason: None,
         receipt: new.contest.as_ref().and_then(|contest| contest.receipt.clone()),
+        opens_at: None,
     };
     let created = Event::BookingCreated {
         booking: &booking,

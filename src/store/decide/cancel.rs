@@ -1,13 +1,15 @@
 //! Cancelling a booking: under a lease, or without one in the demonstration of the race.
 
 use super::change::{Around, Change, Decision, WaitRows};
-use super::promote::{Freed, promote};
+use super::promote::{Freed, any_is_left, promote};
 use super::view::View;
 use super::write::Write;
+use crate::agenda::opening::after;
 use crate::agenda::{Booking, Cancellation, Place, SlotRange, Status};
 use crate::audit::chain::ChainHead;
 use crate::audit::record::{Cause, Event};
 use crate::store::outcomes::{CancelRefused, Cancelled, Fence, NotCancelled};
+use crate::time::Timestamp;
 
 /// A cancellation that is asked for under a lease.
 #[derive(Clone, Debug)]
@@ -58,8 +60,10 @@ impl Change for Cancel {
             Err(refused) => return Decision::refusal(Err(refused)),
         };
         let (token, reason) = (self.fence.token, self.asked.reason.clone());
-        let (booking, mut writes) = cancelled(known, reason, Some(token), &self.cause, view, &mut view.head.clone());
+        let giving_up = GivingUp { reason, token: Some(token), opens_at: after(view.now, self.asked.lead) };
+        let (mut booking, mut writes) = cancelled(known, giving_up, &self.cause, view, &mut view.head.clone());
         let promoted = promote(view, &mut writes, &Freed::by(known, token), &self.cause);
+        booking.opens_at = booking.opens_at.filter(|_| any_is_left(booking.place(), &promoted));
         Decision { answer: Ok(Cancelled { booking, promoted }), writes }
     }
 }
@@ -94,7 +98,8 @@ impl Change for CancelUnguarded {
         match cancellable(self.id, &self.asked, view) {
             Ok(known) => {
                 let reason = self.asked.reason.clone();
-                let (booking, writes) = cancelled(known, reason, None, &self.cause, view, &mut view.head.clone());
+                let giving_up = GivingUp { reason, token: None, opens_at: None };
+                let (booking, writes) = cancelled(known, giving_up, &self.cause, view, &mut view.head.clone());
                 Decision { answer: Ok(booking), writes }
             }
             Err(not) => Decision::refusal(Err(not)),
@@ -117,27 +122,39 @@ fn cancellable<'a>(id: i64, asked: &Cancellation, view: &'a View) -> Result<&'a 
     Ok(booking)
 }
 
+/// How a booking gives up its slots.
+pub(super) struct GivingUp {
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// The token of the lease, if there is one.
+    pub token: Option<u64>,
+    /// When the slots open, if not at once.
+    pub opens_at: Option<Timestamp>,
+}
+
 /// A booking after it was cancelled, and what writes that and its record, which follows `head`.
 pub(super) fn cancelled(
     known: &Booking,
-    reason: Option<String>,
-    token: Option<u64>,
+    giving_up: GivingUp,
     cause: &Cause,
     view: &View,
     head: &mut ChainHead,
 ) -> (Booking, Vec<Write>) {
+    let GivingUp { reason, token, opens_at } = giving_up;
     let booking = Booking {
         status: Status::Cancelled,
         version: known.version + 1,
         cancelled_at: Some(view.now),
         cancel_reason: reason,
+        opens_at,
         ..known.clone()
     };
     // The scientist may have been removed from the catalogue since; the booking can be cancelled all the same.
     let scientist_name = view.scientists.get(&booking.scientist_id).map_or("", |scientist| scientist.name.as_str());
     let record = view.next_record(head, &Event::BookingCancelled { booking: &booking, scientist_name, token }, cause);
-    let update = Write::UpdateBooking { booking: booking.clone(), request_id: cause.request_id.clone() };
-    let free =
-        Write::FreeSlots { telescope: booking.telescope.clone(), slots: booking.slots, booking_id: booking.id, token };
+    let stored = Booking { opens_at: None, ..booking.clone() };
+    let update = Write::UpdateBooking { booking: stored, request_id: cause.request_id.clone() };
+    let (telescope, slots, booking_id) = (booking.telescope.clone(), booking.slots, booking.id);
+    let free = Write::FreeSlots { telescope, slots, booking_id, token, opens_at };
     (booking, vec![update, free, record])
 }

@@ -1,16 +1,18 @@
 //! The maintenance of a telescope: a new one, under which bookings may have to be cancelled, and one that is taken away.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::cancel::cancelled;
+use super::cancel::{GivingUp, cancelled};
 use super::change::{Around, Change, Decision, WaitRows};
 use super::keep::keep;
-use super::promote::{Freed, promote};
+use super::promote::{Freed, any_is_left, promote};
 use super::view::View;
 use super::write::Write;
 use crate::agenda::keeping::Made;
 use crate::agenda::maintenance::{CANCELLED_MAX, Maintenance, NewMaintenance, STANDING_MAX, Stretch};
-use crate::agenda::{Booking, SlotRange, Status, Telescope};
+use crate::agenda::opening::after;
+use crate::agenda::{Booking, SLOT_MIN, SlotRange, Status, Telescope};
 use crate::audit::record::{Catalogued, Cause, Event};
 use crate::store::outcomes::{Cancelling, Closed, Fence, NotClosed, Reopened};
 use crate::time::Timestamp;
@@ -24,6 +26,8 @@ pub struct Close {
     pub when: NewMaintenance,
     /// Which bookings may be cancelled for it.
     pub cancelling: Cancelling,
+    /// How much later the slots of these bookings open that it does not close.
+    pub lead: Duration,
     /// The request that asked for it.
     pub cause: Cause,
 }
@@ -53,7 +57,9 @@ impl Change for Close {
         for booking in &bookings {
             let token = leases.get(&booking.id).map(|(fence, _)| fence.token);
             let reason = Some(format!("manutenção: {}", self.when.reason));
-            let (booking, by_it) = cancelled(booking, reason, token, &self.cause, view, &mut head);
+            let opens_at = after(view.now, self.lead).filter(|_| self.leaves_any_of(booking));
+            let giving_up = GivingUp { reason, token, opens_at };
+            let (booking, by_it) = cancelled(booking, giving_up, &self.cause, view, &mut head);
             writes.extend(by_it);
             done.push(booking);
         }
@@ -72,6 +78,9 @@ impl Change for Close {
         let givers = bookings.iter().map(|booking| booking.scientist_id).collect();
         let freed = Freed { telescope: &self.telescope, stretches: stretches(&bookings), givers, token };
         let promoted = promote(view, &mut writes, &freed, &self.cause);
+        for booking in &mut done {
+            booking.opens_at = booking.opens_at.filter(|_| any_is_left(booking.place(), &promoted));
+        }
         Decision { answer: Ok(Closed { maintenance, cancelled: done, promoted }), writes }
     }
 }
@@ -80,6 +89,14 @@ impl Change for Close {
 type Leases = BTreeMap<i64, (Fence, SlotRange)>;
 
 impl Close {
+    /// Whether a booking has a slot that is not closed.
+    fn leaves_any_of(&self, booking: &Booking) -> bool {
+        let is_closed = |start| {
+            SlotRange::new(start, SLOT_MIN).is_ok_and(|slot| self.when.meets(slot.start(), slot.end()).is_some())
+        };
+        booking.slots.starts().any(|start| !is_closed(start))
+    }
+
     /// The bookings that have to be cancelled, with their leases.
     fn check<'a>(&self, view: &'a View) -> Result<(Vec<&'a Booking>, Leases), NotClosed> {
         let telescope = view.telescopes.get(&self.telescope).ok_or(NotClosed::Unknown)?;
@@ -149,6 +166,8 @@ pub struct Reopen {
     pub telescope: String,
     /// The maintenance.
     pub id: i64,
+    /// How much later its slots open.
+    pub lead: Duration,
     /// The request that asked for it.
     pub cause: Cause,
 }
@@ -174,14 +193,15 @@ impl Change for Reopen {
 
     fn decide(&self, view: &View) -> Decision<Self::Answer> {
         let Some(maintenance) = self.known(view) else { return Decision::refusal(None) };
-        let removed = Event::Catalogued(Catalogued::MaintenanceRemoved { telescope: &self.telescope, maintenance });
+        let (telescope, opens_at) = (&self.telescope, after(view.now, self.lead));
+        let removed = Event::Catalogued(Catalogued::MaintenanceRemoved { telescope, maintenance, opens_at });
         let record = view.record(&removed, Some(&self.cause.request_id), &self.cause.caller);
-        let remove = Write::RemoveMaintenance { telescope: self.telescope.clone(), id: self.id, at: view.now };
+        let remove = Write::RemoveMaintenance { telescope: telescope.clone(), id: self.id, at: view.now, opens_at };
         let mut writes = vec![remove, record];
         // No lease covers the slots: they were closed, and the transaction alone decides who gets them.
         let stretches = maintenance.when.times().collect();
         let freed = Freed { telescope: &self.telescope, stretches, givers: Vec::new(), token: None };
         let promoted = promote(view, &mut writes, &freed, &self.cause);
-        Decision { answer: Some(Reopened { maintenance: maintenance.clone(), promoted }), writes }
+        Decision { answer: Some(Reopened { maintenance: maintenance.clone(), promoted, opens_at }), writes }
     }
 }

@@ -9,7 +9,7 @@ use super::view::View;
 use super::write::Write;
 use crate::agenda::maintenance::Stretch;
 use crate::agenda::waiting::PassedOver;
-use crate::agenda::{Booking, NewBooking, SLOT_MIN, SlotRange, Wait, WaitStatus};
+use crate::agenda::{Booking, NewBooking, Place, SLOT_MIN, SlotRange, Wait, WaitStatus};
 use crate::audit::record::{Cause, Event, WaitEvent};
 
 /// The code of an entry that is passed over because its own scientist has given the slots up.
@@ -78,6 +78,14 @@ pub(super) fn promote(view: &View, writes: &mut Vec<Write>, freed: &Freed<'_>, c
     promoted
 }
 
+/// Whether these bookings leave any slot of a place free.
+pub(super) fn any_is_left(place: Place, promoted: &[Booking]) -> bool {
+    let Place { telescope, slots } = place;
+    let has = |booking: &&Booking, start| booking.slots.start() <= start && start < booking.slots.end();
+    let of_telescope = || promoted.iter().filter(|booking| booking.telescope == telescope);
+    slots.starts().any(|start| !of_telescope().any(|booking| has(&booking, start)))
+}
+
 /// The booking that an entry becomes, if it may have its slots now.
 fn new_booking(wait: &Wait, freed: &Freed<'_>, view: &View) -> Result<NewBooking, PassedOver> {
     let passed_over = |code: &str, words: String| PassedOver { at: view.now, code: code.to_owned(), words };
@@ -103,6 +111,7 @@ fn new_booking(wait: &Wait, freed: &Freed<'_>, view: &View) -> Result<NewBooking
         clicked_at: None,
         stamp: None,
         contest: None,
+        opens_at: None,
     };
     match check_rules(&new, None, view) {
         Ok(()) => Ok(new),

@@ -167,6 +167,7 @@ fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBoo
         clicked_at: None,
         stamp: None,
         contest: None,
+        opens_at: None,
     }
 }
 
@@ -199,7 +200,7 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
         },
     );
     let cancels = (1..12_i64, 0..20_u64, in_time, any::<bool>()).prop_map(|(id, token, in_time, with_reason)| {
-        let asked = Cancellation { reason: with_reason.then(|| "clouds".to_owned()), expected: None };
+        let asked = Cancellation { reason: with_reason.then(|| "clouds".to_owned()), ..Cancellation::default() };
         Any::Cancel(Cancel { id, from: somewhere(), asked, fence: fence(token, in_time), cause: request("r-2") })
     });
     // Mostly somewhere else, and sometimes with a wrong length of the rest.
@@ -212,7 +213,7 @@ fn changes(most: usize) -> impl Strategy<Value = Vec<Any>> {
                 _ => Destination::Here,
             };
             let fence = (kind != 3).then(|| fence(token, in_time));
-            let asked = Alteration { texts, destination, from: somewhere(), expected: None };
+            let asked = Alteration { texts, destination, from: somewhere(), expected: None, lead: Duration::ZERO };
             Any::Alter(Box::new(Alter { id, asked, fence, cause: request("r-4") }))
         },
     );

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::write::Write;
 use crate::access::Caller;
 use crate::agenda::maintenance::Maintenance;
+use crate::agenda::opening::{Reopening, is_looked_at};
 use crate::agenda::proposal::Proposal;
 use crate::agenda::{Booking, Scientist, SlotRange, Status, Telescope, Wait};
 use crate::audit::chain::ChainHead;
@@ -65,6 +66,8 @@ pub struct Claim {
     pub taken: Option<Taken>,
     /// The largest fencing token that it has seen.
     pub token: u64,
+    /// When it opens, or has opened, since its last booking gave it up, if not at once.
+    pub opens_at: Option<Timestamp>,
 }
 
 /// The booking that has a slot.
@@ -104,6 +107,13 @@ impl View {
         let claims = self.slots.get(telescope);
         let claims = claims.into_iter().flat_map(move |claims| claims.range(slots.start()..slots.end()));
         claims.map(|(start, claim)| (*start, *claim))
+    }
+
+    /// When these slots open, or have opened, since they have become free: as far as a request that comes now can be too early.
+    pub(super) fn opens(&self, telescope: &str, slots: SlotRange) -> Option<Timestamp> {
+        let reopens = self.telescopes.get(telescope).and_then(|telescope| telescope.reopens(slots));
+        let opens = self.claims(telescope, slots).filter_map(|(_, claim)| claim.opens_at).chain(reopens).max();
+        opens.filter(|at| is_looked_at(*at, self.now))
     }
 
     /// What a scientist has booked at a telescope, without the booking `but`.
@@ -151,7 +161,7 @@ impl View {
             Write::ClaimSlots { telescope, slots, booking_id, scientist_id, token } => {
                 let claims = self.slots.entry(telescope).or_default();
                 let taken = Some(Taken { booking_id, scientist_id });
-                claims.extend(slots.starts().map(|start| (start, Claim { taken, token })));
+                claims.extend(slots.starts().map(|start| (start, Claim { taken, token, opens_at: None })));
             }
             Write::UpdateBooking { booking, .. } => {
                 if let Some(before) = self.bookings.get(&booking.id).cloned() {
@@ -165,11 +175,12 @@ impl View {
                 self.proposals.insert(proposal.id, proposal);
             }
             Write::UpdateProposal { proposal } => _ = self.proposals.insert(proposal.id, proposal),
-            Write::FreeSlots { telescope, slots, booking_id, token } => {
+            Write::FreeSlots { telescope, slots, booking_id, token, opens_at } => {
                 let claims = self.slots.entry(telescope).or_default();
                 for (_, claim) in claims.range_mut(slots.start()..slots.end()) {
                     if claim.taken.is_some_and(|taken| taken.booking_id == booking_id) {
-                        *claim = Claim { taken: None, token: claim.token.max(token.unwrap_or(0)) };
+                        let token = claim.token.max(token.unwrap_or(0));
+                        *claim = Claim { taken: None, token, opens_at };
                     }
                 }
             }
@@ -190,7 +201,10 @@ impl View {
                 self.next_maintenance_id = self.next_maintenance_id.max(maintenance.id + 1);
                 self.change_maintenance(&telescope, |all| all.push(maintenance));
             }
-            Write::RemoveMaintenance { telescope, id, .. } => {
+            Write::RemoveMaintenance { telescope, id, opens_at, .. } => {
+                if let Some(opens_at) = opens_at {
+                    self.reopen(&telescope, id, opens_at);
+                }
                 self.change_maintenance(&telescope, |all| all.retain(|one| one.id != id));
             }
             Write::AppendRecord { seq, hash, .. } => self.head = ChainHead { seq, hash },
@@ -214,6 +228,15 @@ impl View {
             let used = self.used_min.entry((proposal, booking.telescope.clone())).or_default();
             *used += times * booking.slots.duration_min();
         }
+    }
+
+    /// What a maintenance has closed opens at this instant.
+    fn reopen(&mut self, telescope: &str, id: i64, opens_at: Timestamp) {
+        let Some(known) = self.telescopes.get_mut(telescope) else { return };
+        let gone = known.maintenance.iter().find(|one| one.id == id).map(|one| one.when.clone());
+        let now = self.now;
+        let recent = known.reopening.iter().filter(|one| is_looked_at(one.opens_at, now)).cloned();
+        known.reopening = recent.chain(gone.map(|when| Reopening { when, opens_at })).collect();
     }
 
     fn change_maintenance(&mut self, telescope: &str, change: impl FnOnce(&mut Vec<Maintenance>)) {

@@ -49,6 +49,8 @@ pub enum Write {
         booking_id: i64,
         /// The token that each slot has seen from now on, if it has not seen a newer one.
         token: Option<u64>,
+        /// When they open, if not at once.
+        opens_at: Option<Timestamp>,
     },
     /// A new entry of a waiting list.
     InsertWait {
@@ -107,6 +109,8 @@ pub enum Write {
         id: i64,
         /// When it was taken away.
         at: Timestamp,
+        /// When what it had closed opens, if not at once.
+        opens_at: Option<Timestamp>,
     },
     /// The answer to the request that asked for the writes before it.
     KeepAnswer {

@@ -7,8 +7,9 @@ use deadpool_postgres::{Client, GenericClient};
 use super::ask;
 use super::errors::Error;
 use super::readers;
-use super::rows::{self, MAINTENANCE, PROPOSAL, SCIENTIST, TELESCOPE};
+use super::rows::{self, MAINTENANCE, PROPOSAL, REOPENING, SCIENTIST, TELESCOPE};
 use crate::agenda::maintenance::{Maintenance, Removed, STANDING_MAX, Stretch};
+use crate::agenda::opening::Reopening;
 use crate::agenda::{Catalogue, Telescope};
 
 /// Of each telescope the maintenances that were not taken away: those that end last, as many as may stand. The telescope's row is the
@@ -31,23 +32,30 @@ pub async fn load(client: &mut Client) -> Result<Catalogue, Error> {
     let scientists = format!("SELECT {SCIENTIST} FROM cientistas c ORDER BY c.id");
     let telescopes = format!("SELECT {TELESCOPE} FROM telescopios t ORDER BY t.id");
     let maintenances = format!("SELECT m.telescopio_id, {MAINTENANCE} {MAINTENANCES}");
+    let reopening = format!("SELECT t.id, {REOPENING}");
     let proposals = format!("SELECT {PROPOSAL} FROM propostas p");
     // They are sent together, and answered one after the other.
-    let (edition, scientists, telescopes, maintenances, proposals) = tokio::try_join!(
+    let (edition, scientists, telescopes, maintenances, reopening, proposals) = tokio::try_join!(
         edition(&transaction),
         ask::rows(&transaction, &scientists, &[]),
         ask::rows(&transaction, &telescopes, &[]),
         ask::rows(&transaction, &maintenances, &standing),
+        ask::rows(&transaction, &reopening, &standing),
         ask::rows(&transaction, &proposals, &[]),
     )?;
     let mut of_telescopes: BTreeMap<i64, Vec<Maintenance>> = BTreeMap::new();
     for row in &maintenances {
         of_telescopes.entry(rows::get(row, 0)?).or_default().push(rows::maintenance(row, 1)?);
     }
+    let mut reopening_at: BTreeMap<i64, Vec<Reopening>> = BTreeMap::new();
+    for row in &reopening {
+        reopening_at.entry(rows::get(row, 0)?).or_default().push(rows::reopening(row, 1)?);
+    }
     let whole = |row| {
         let (number, telescope) = rows::telescope(row)?;
         let maintenance = of_telescopes.remove(&number).unwrap_or_default().into();
-        Ok(Telescope { maintenance, ..telescope })
+        let reopening = reopening_at.remove(&number).unwrap_or_default().into();
+        Ok(Telescope { maintenance, reopening, ..telescope })
     };
     let telescopes = telescopes.iter().map(whole).collect::<Result<_, Error>>()?;
     let scientists = scientists.iter().map(rows::scientist).collect::<Result<_, Error>>()?;

@@ -35,7 +35,7 @@ pub struct Pending {
     /// New maintenances, with the telescope's code.
     pub new_maintenances: Vec<(String, Maintenance)>,
     /// Maintenances that are taken away, and when.
-    pub removed_maintenances: Vec<(i64, Timestamp)>,
+    pub removed_maintenances: Vec<(i64, Timestamp, Option<Timestamp>)>,
     /// Answers that are kept.
     pub answers: Vec<(Kept, Timestamp)>,
     /// The records' numbers and lines.
@@ -68,7 +68,7 @@ impl Pending {
                 self.token = self.token.max(*token);
                 self.touch(before, telescope, slots.starts());
             }
-            Write::FreeSlots { telescope, slots, token, booking_id } => {
+            Write::FreeSlots { telescope, slots, token, booking_id, .. } => {
                 self.token = self.token.max(token.unwrap_or(0));
                 let own = before.claims(telescope, *slots);
                 let own = own.filter(|(_, claim)| claim.taken.is_some_and(|taken| taken.booking_id == *booking_id));
@@ -98,7 +98,9 @@ impl Pending {
             Write::InsertMaintenance { telescope, maintenance } => {
                 self.new_maintenances.push((telescope.clone(), maintenance.clone()));
             }
-            Write::RemoveMaintenance { id, at, .. } => self.removed_maintenances.push((*id, *at)),
+            Write::RemoveMaintenance { id, at, opens_at, .. } => {
+                self.removed_maintenances.push((*id, *at, *opens_at));
+            }
             Write::KeepAnswer { kept, at } => self.answers.push(((**kept).clone(), *at)),
             Write::AppendRecord { seq, line, .. } => self.records.push((*seq, line.clone())),
         }
@@ -157,7 +159,13 @@ mod tests {
     }
 
     fn free(booking_id: i64, minutes: i64) -> Write {
-        Write::FreeSlots { telescope: CODE.to_owned(), slots: slots(minutes), booking_id, token: Some(9) }
+        Write::FreeSlots {
+            telescope: CODE.to_owned(),
+            slots: slots(minutes),
+            booking_id,
+            token: Some(9),
+            opens_at: None,
+        }
     }
 
     /// The slots that are to be written after these writes, in order: what each had before, and what it has now.

@@ -11,6 +11,7 @@ use tokio_postgres::types::FromSql;
 use super::errors::Error;
 use crate::agenda::hours::Hours;
 use crate::agenda::maintenance::{Maintenance, NewMaintenance};
+use crate::agenda::opening::Reopening;
 use crate::agenda::policy::Policy;
 use crate::agenda::proposal::Proposal;
 use crate::agenda::rules::Rules;
@@ -32,6 +33,15 @@ pub const SCIENTIST: &str = "c.id, c.nome, c.instituicao, c.pais, c.ativo";
 
 /// The columns of a maintenance, in the order of [`maintenance`].
 pub const MAINTENANCE: &str = "m.id, m.inicio_us, m.fim_us, m.semanal_ate_us, m.motivo";
+
+/// The columns of a [`reopening`] and where they are from: of each telescope `t` the maintenances that were taken away last, within two seconds, and after
+/// which slots open, at most `$1`.
+pub const REOPENING: &str = "m.id, m.inicio_us, m.fim_us, m.semanal_ate_us, m.motivo, m.abre_us
+     FROM telescopios t CROSS JOIN LATERAL (
+         SELECT * FROM manutencoes n WHERE n.telescopio_id = t.id AND n.abre_us IS NOT NULL AND n.removida_us >= (
+             SELECT max(l.removida_us) - 2000000 FROM manutencoes l WHERE l.telescopio_id = t.id AND l.removida_us IS NOT NULL
+         ) ORDER BY n.removida_us DESC LIMIT $1
+     ) m";
 
 /// The columns of a proposal, in the order of [`proposal`].
 pub const PROPOSAL: &str = "p.id, p.titulo, p.responsavel_id, p.inicio_us, p.fim_us, p.ativa, p.membros, p.alocado_min";
@@ -56,6 +66,7 @@ pub fn booking(row: &Row) -> Result<Booking, Error> {
         cancelled_at: instant(row, 10)?,
         cancel_reason: get(row, 11)?,
         receipt: None,
+        opens_at: None,
         version: get(row, 12)?,
         changed_at: instant(row, 13)?,
         proposal_id: get(row, 14)?,
@@ -106,6 +117,11 @@ pub fn maintenance(row: &Row, first: usize) -> Result<Maintenance, Error> {
         reason: get(row, first + 4)?,
     };
     Ok(Maintenance { id: get(row, first)?, when })
+}
+
+/// The maintenance that was taken away of a row whose column `first` is the first one of [`REOPENING`].
+pub fn reopening(row: &Row, first: usize) -> Result<Reopening, Error> {
+    Ok(Reopening { when: maintenance(row, first)?.when, opens_at: required(row, first + 5)? })
 }
 
 /// The proposal of a row that begins with [`PROPOSAL`].

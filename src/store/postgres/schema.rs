@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../../assets/migrations/postgres/0004-disputado.sql")),
     (5, include_str!("../../../assets/migrations/postgres/0005-politica.sql")),
     (6, include_str!("../../../assets/migrations/postgres/0006-manutencoes-retiradas.sql")),
+    (7, include_str!("../../../assets/migrations/postgres/0007-abertura.sql")),
 ];
 /// The newest version.
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

@@ -38,6 +38,10 @@ const RACING: &str = "FROM (
          AND inicio_us > $2 - $5::BIGINT AND inicio_us < $3 AND fim_us > $2 AND status = $6
      ) c JOIN agendamentos a ON a.id = c.id JOIN telescopios t ON t.id = a.telescopio_id
      WHERE c.place <= $4::BIGINT ORDER BY a.inicio_us, a.id";
+/// The free slots of a stretch that did not open at once.
+const OPENING: &str =
+    "SELECT inicio_us, abre_us FROM horarios WHERE telescopio_id = (SELECT id FROM telescopios WHERE codigo = $1)
+     AND inicio_us >= $2 AND inicio_us < $3 AND abre_us IS NOT NULL AND agendamento_id IS NULL ORDER BY inicio_us";
 /// What a [`Standing`] has of a booking.
 const OUTLINE: &str = "a.id, a.inicio_us, a.fim_us, (coalesce(octet_length(a.alvo), 0) + coalesce(octet_length(a.observacoes), 0))::BIGINT";
 
@@ -78,7 +82,20 @@ async fn outline(client: &impl GenericClient, kind: DatabaseKind, stretch: Stret
             }
         }
     }
+    if !is_race {
+        standing.opening = opening(client, stretch).await?;
+    }
     Ok(standing)
+}
+
+/// The free slots of a stretch that open, or have opened, some time after they became free.
+async fn opening(
+    client: &impl GenericClient,
+    (telescope, from, until): Stretch<'_>,
+) -> Result<Vec<(Timestamp, Timestamp)>, Error> {
+    let statement = client.prepare_cached(OPENING).await?;
+    let found = client.query(&statement, &[&telescope, &from.as_micros(), &until.as_micros()]).await?;
+    found.iter().map(|row| Ok((rows::required(row, 0)?, rows::required(row, 1)?))).collect()
 }
 
 /// Selects `columns` of the active bookings that overlap a stretch, in order.

@@ -20,8 +20,8 @@ pub fn apply(statements: &mut Statements<'_>, loaded: &Loaded, write: &Write) ->
             claim(statements, loaded.row_of(telescope)?, *slots, *booking_id, *token)
         }
         Write::UpdateBooking { booking, .. } => update(connection, loaded.row_of(&booking.telescope)?, booking),
-        Write::FreeSlots { telescope, slots, booking_id, token } => {
-            free(connection, loaded.row_of(telescope)?, *slots, *booking_id, token.unwrap_or(0))
+        Write::FreeSlots { telescope, slots, booking_id, token, opens_at } => {
+            free(connection, (loaded.row_of(telescope)?, *slots), *booking_id, token.unwrap_or(0), *opens_at)
         }
         Write::InsertTelescope { telescope } => catalogue::insert_telescope(connection, telescope),
         Write::InsertScientist { scientist } => catalogue::insert_scientist(connection, scientist),
@@ -37,7 +37,7 @@ pub fn apply(statements: &mut Statements<'_>, loaded: &Loaded, write: &Write) ->
         Write::InsertMaintenance { telescope, maintenance } => {
             maintenance::insert(connection, loaded.row_of(telescope)?, maintenance)
         }
-        Write::RemoveMaintenance { id, at, .. } => maintenance::remove(connection, *id, *at),
+        Write::RemoveMaintenance { id, at, opens_at, .. } => maintenance::remove(connection, *id, *at, *opens_at),
         Write::KeepAnswer { kept, at } => kept::insert(connection, kept, *at),
         Write::AppendRecord { seq, line, .. } => trail::insert_by(statements.get(trail::INSERT)?, *seq, line),
     }
@@ -79,7 +79,7 @@ fn insert(
 /// A slot has one row, which takes a booking only while it is free and has seen no newer token.
 const CLAIM: &str = "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id,
-     token = excluded.token WHERE agendamento_id IS NULL AND token <= excluded.token";
+     token = excluded.token, abre_us = NULL WHERE agendamento_id IS NULL AND token <= excluded.token";
 
 /// Even if a decision were wrong, this statement keeps a slot from two bookings.
 fn claim(
@@ -125,14 +125,14 @@ fn update(connection: &Connection, telescope_row: i64, booking: &Booking) -> rus
 
 fn free(
     connection: &Connection,
-    telescope_row: i64,
-    slots: SlotRange,
+    (telescope_row, slots): (i64, SlotRange),
     booking_id: i64,
     token: u64,
+    opens_at: Option<Timestamp>,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "UPDATE horarios SET agendamento_id = NULL, token = max(token, ?4)
+            "UPDATE horarios SET agendamento_id = NULL, token = max(token, ?4), abre_us = ?6
              WHERE telescopio_id = ?1 AND inicio_us >= ?2 AND inicio_us < ?3 AND agendamento_id = ?5",
         )?
         .execute((
@@ -141,6 +141,7 @@ fn free(
             slots.end().as_micros(),
             token.cast_signed(),
             booking_id,
+            opens_at.map(Timestamp::as_micros),
         ))?;
     Ok(())
 }

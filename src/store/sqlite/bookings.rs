@@ -132,6 +132,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
         cancelled_at: instant(row, 10)?,
         cancel_reason: row.get(11)?,
         receipt: None,
+        opens_at: None,
         proposal_id: row.get(14)?,
     })
 }

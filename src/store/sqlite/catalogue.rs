@@ -61,7 +61,9 @@ pub fn row_of(connection: &Connection, code: &str) -> rusqlite::Result<Option<i6
 }
 
 fn with_maintenance(connection: &Connection, row: i64, telescope: Telescope) -> rusqlite::Result<Telescope> {
-    Ok(Telescope { maintenance: maintenance::of_telescope(connection, row)?, ..telescope })
+    let (maintenance, reopening) =
+        (maintenance::of_telescope(connection, row)?, maintenance::reopening(connection, row)?);
+    Ok(Telescope { maintenance, reopening, ..telescope })
 }
 
 /// The columns of a telescope, in the order of [`telescope_of_row`].
@@ -112,7 +114,7 @@ pub fn insert_telescope(connection: &Connection, telescope: &Telescope) -> rusql
 
 /// Writes a telescope's name and rules, and whether it is active.
 pub fn update_telescope(connection: &Connection, row: i64, telescope: &Telescope) -> rusqlite::Result<()> {
-    let Telescope { code: _, name, simulated: _, rules, hours, active, needs_proposal, maintenance: _ } = telescope;
+    let Telescope { name, rules, hours, active, needs_proposal, .. } = telescope;
     // Numbers alone: serialising them to memory cannot fail.
     let windows = hours.as_ref().map(|hours| serde_json::to_string(hours.windows()).expect("windows serialise"));
     connection

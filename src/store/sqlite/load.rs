@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
+use super::bookings::instant;
 use super::{bookings, catalogue, maintenance, proposals, trail, waits};
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
 use crate::agenda::proposal::Proposal;
@@ -19,7 +20,8 @@ use crate::store::decide::{Around, Change, Claim, Held, Slots, Taken, View, Wait
 use crate::time::Timestamp;
 
 /// The claims of a telescope's slots in a period.
-pub(super) const CLAIMS: &str = "SELECT h.inicio_us, h.token, h.agendamento_id, a.cientista_id FROM horarios h
+pub(super) const CLAIMS: &str =
+    "SELECT h.inicio_us, h.token, h.agendamento_id, a.cientista_id, h.abre_us FROM horarios h
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id
      WHERE h.telescopio_id = ?1 AND h.inicio_us >= ?2 AND h.inicio_us < ?3";
 
@@ -269,7 +271,8 @@ fn claims(connection: &Connection, telescope_row: i64, slots: SlotRange) -> rusq
             None => None,
         };
         let start = Timestamp::from_micros(row.get(0)?).unwrap_or(Timestamp::MAX);
-        claims.insert(start, Claim { taken, token: row.get::<_, i64>(1)?.cast_unsigned() });
+        let (token, opens_at) = (row.get::<_, i64>(1)?.cast_unsigned(), instant(row, 4)?);
+        claims.insert(start, Claim { taken, token, opens_at });
     }
     Ok(claims)
 }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row};
 
 use super::bookings::{instant, required};
 use crate::agenda::maintenance::{Maintenance, NewMaintenance, Removed, STANDING_MAX, Stretch};
+use crate::agenda::opening::Reopening;
 use crate::time::Timestamp;
 
 /// The columns of a maintenance, in the order of [`from_row`].
@@ -40,9 +41,22 @@ pub fn removed(
     statement.query_map((code, from.as_micros(), until.as_micros(), most), removed)?.collect()
 }
 
-/// Whether any telescope has a maintenance.
+/// The maintenances of a telescope that were taken away last, within a moment, and after which slots open.
+pub fn reopening(connection: &Connection, telescope_row: i64) -> rusqlite::Result<Arc<[Reopening]>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS}, abre_us FROM manutencoes WHERE telescopio_id = ?1 AND removida_us >= ?2 + (
+             SELECT max(removida_us) FROM manutencoes WHERE telescopio_id = ?1 AND removida_us IS NOT NULL
+         ) AND abre_us IS NOT NULL ORDER BY removida_us DESC LIMIT ?3"
+    ))?;
+    let (recent, most) = (-2 * 1_000_000, i64::try_from(STANDING_MAX).unwrap_or(i64::MAX));
+    let one = |row: &Row<'_>| Ok(Reopening { when: from_row(row)?.when, opens_at: required(row, 5)? });
+    statement.query_map((telescope_row, recent, most), one)?.collect()
+}
+
+/// Whether any telescope has a maintenance, or had one after which slots open.
 pub fn any(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM manutencoes WHERE removida_us IS NULL LIMIT 1")?.exists(())
+    let sql = "SELECT 1 FROM manutencoes WHERE removida_us IS NULL OR abre_us IS NOT NULL LIMIT 1";
+    connection.prepare_cached(sql)?.exists(())
 }
 
 /// The number of the next maintenance. Rows are not deleted.
@@ -74,10 +88,12 @@ pub fn insert(
 }
 
 /// Takes a maintenance away. Its row stays.
-pub fn remove(connection: &Connection, id: i64, at: Timestamp) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE manutencoes SET removida_us = ?2 WHERE id = ?1")?
-        .execute((id, at.as_micros()))?;
+pub fn remove(connection: &Connection, id: i64, at: Timestamp, opens_at: Option<Timestamp>) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE manutencoes SET removida_us = ?2, abre_us = ?3 WHERE id = ?1")?.execute((
+        id,
+        at.as_micros(),
+        opens_at.map(Timestamp::as_micros),
+    ))?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::bookings::{COLUMNS, from_row, slots_of};
+use super::bookings::{COLUMNS, from_row, required, slots_of};
 use super::open_error::DatabaseKind;
 use crate::agenda::timetable::{SAME_MAX, Standing};
 use crate::agenda::{DURATION_MIN_MAX, SLOT_MIN, Status};
@@ -32,6 +32,10 @@ const RACING: &str = "FROM (
          AND inicio_us > :from - :longest AND inicio_us < :until AND fim_us > :from AND status = :active
      ) c JOIN agendamentos a ON a.id = c.id JOIN telescopios t ON t.id = a.telescopio_id
      WHERE c.place <= :most ORDER BY a.inicio_us, a.id";
+/// The free slots of a stretch that did not open at once.
+const OPENING: &str = "SELECT inicio_us, abre_us FROM horarios
+     WHERE telescopio_id = (SELECT id FROM telescopios WHERE codigo = ?1) AND inicio_us >= ?2 AND inicio_us < ?3
+     AND abre_us IS NOT NULL AND agendamento_id IS NULL";
 /// What a [`Standing`] has of a booking. SQLite knows the length of a text without reading it.
 const OUTLINE: &str =
     "a.id, a.inicio_us, a.fim_us, ifnull(octet_length(a.alvo), 0) + ifnull(octet_length(a.observacoes), 0)";
@@ -73,7 +77,20 @@ fn outline(connection: &Connection, kind: DatabaseKind, stretch: Stretch<'_>) ->
         }
         Ok(())
     })?;
+    if kind == DatabaseKind::Agenda {
+        standing.opening = opening(connection, stretch)?;
+    }
     Ok(standing)
+}
+
+/// The free slots of a stretch that open, or have opened, some time after they became free.
+fn opening(
+    connection: &Connection,
+    (telescope, from, until): Stretch<'_>,
+) -> rusqlite::Result<Vec<(Timestamp, Timestamp)>> {
+    let mut statement = connection.prepare_cached(OPENING)?;
+    let slot = |row: &Row<'_>| Ok((required(row, 0)?, required(row, 1)?));
+    statement.query_map((telescope, from.as_micros(), until.as_micros()), slot)?.collect()
 }
 
 /// Selects `columns` of the active bookings that overlap a stretch, row by row.

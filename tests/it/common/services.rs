@@ -193,5 +193,6 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
     for column in ["versao", "alterado_us", "carimbo_us", "disputado"] {
         database.execute_batch(&format!("ALTER TABLE agendamentos DROP COLUMN {column}")).unwrap();
     }
+    database.execute_batch("ALTER TABLE horarios DROP COLUMN abre_us").unwrap();
     database.pragma_update(None, "user_version", version).unwrap();
 }

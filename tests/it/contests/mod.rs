@@ -2,6 +2,7 @@
 
 mod crashes;
 mod distance;
+mod opening;
 mod sites;
 mod wire;
 
@@ -39,12 +40,16 @@ impl Client {
 
     /// Books with a click of that instant.
     pub(super) fn book(&self, scientist: i64, slot: &str, clicked: SystemTime) -> (u16, Value) {
-        book(
-            &self.url,
-            &json!({
-                "cientista_id": scientist, "horario_inicio_utc": slot, "instante_clique_utc": rfc3339(clicked), "token_hora": self.token
-            }),
-        )
+        self.book_at(scientist, slot, &rfc3339(clicked))
+    }
+
+    /// The same, as the instant is written.
+    fn book_at(&self, scientist: i64, slot: &str, clicked: &str) -> (u16, Value) {
+        let token = &self.token;
+        let body = json!({
+            "cientista_id": scientist, "horario_inicio_utc": slot, "instante_clique_utc": clicked, "token_hora": token
+        });
+        book(&self.url, &body)
     }
 }
 

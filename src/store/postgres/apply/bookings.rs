@@ -6,7 +6,7 @@ use super::super::errors::Error;
 use super::super::pending::Pending;
 use super::statement::{instant, write};
 use crate::agenda::Booking;
-use crate::store::decide::View;
+use crate::store::decide::{Claim, View};
 use crate::time::Timestamp;
 
 /// New bookings, also those that were changed since in the same batch.
@@ -31,18 +31,18 @@ const UPDATE: &str = "UPDATE agendamentos a SET telescopio_id = t.id, inicio_us 
      JOIN telescopios t ON t.codigo = q.codigo
      WHERE a.id = q.id";
 /// Slots that their booking gives up. OFFSET keeps each slot's telescope and start together, so that both are looked for in the index.
-const FREE: &str = "UPDATE horarios h SET agendamento_id = NULL, token = greatest(h.token, p.token)
-     FROM (SELECT t.id AS telescopio_id, q.inicio_us, q.agendamento_id, q.token
-           FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q (codigo, inicio_us, agendamento_id, token)
+const FREE: &str = "UPDATE horarios h SET agendamento_id = NULL, token = greatest(h.token, p.token), abre_us = p.abre_us
+     FROM (SELECT t.id AS telescopio_id, q.inicio_us, q.agendamento_id, q.token, q.abre_us
+           FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS q (codigo, inicio_us, agendamento_id, token, abre_us)
            JOIN telescopios t ON t.codigo = q.codigo OFFSET 0) p
      WHERE h.telescopio_id = p.telescopio_id AND h.inicio_us = p.inicio_us AND h.agendamento_id = p.agendamento_id";
 /// Even if a decision were wrong, this statement keeps a slot from two bookings: the slot has one row, which takes a booking only while it is
 /// free and has seen no newer token.
-const CLAIM: &str = "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token)
-     SELECT t.id, q.inicio_us, q.agendamento_id, q.token
-     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q (codigo, inicio_us, agendamento_id, token)
+const CLAIM: &str = "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token, abre_us)
+     SELECT t.id, q.inicio_us, q.agendamento_id, q.token, q.abre_us
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS q (codigo, inicio_us, agendamento_id, token, abre_us)
      JOIN telescopios t ON t.codigo = q.codigo
-     ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id, token = excluded.token
+     ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id, token = excluded.token, abre_us = excluded.abre_us
      WHERE horarios.agendamento_id IS NULL AND horarios.token <= excluded.token";
 
 /// All of them, to be prepared.
@@ -118,21 +118,23 @@ pub async fn bookings(client: &ClientWrapper, pending: &Pending, view: &View) ->
     Ok(())
 }
 
-/// Slots as columns: telescope, start, booking, token.
+/// Slots as columns: telescope, start, booking, token, opening.
 #[derive(Default)]
 struct Slots<'a> {
     telescopes: Vec<&'a str>,
     starts: Vec<i64>,
     bookings: Vec<Option<i64>>,
     tokens: Vec<i64>,
+    opening: Vec<Option<i64>>,
 }
 
 impl<'a> Slots<'a> {
-    fn push(&mut self, (telescope, start): &'a (String, Timestamp), booking: Option<i64>, token: u64) {
+    fn push(&mut self, (telescope, start): &'a (String, Timestamp), booking: Option<i64>, claim: Claim) {
         self.telescopes.push(telescope);
         self.starts.push(start.as_micros());
         self.bookings.push(booking);
-        self.tokens.push(token.cast_signed());
+        self.tokens.push(claim.token.cast_signed());
+        self.opening.push(instant(claim.opens_at));
     }
 }
 
@@ -143,17 +145,17 @@ pub async fn slots(client: &ClientWrapper, pending: &Pending, view: &View) -> Re
         let claim = view.slots.get(&slot.0).and_then(|claims| claims.get(&slot.1));
         let Some(claim) = claim else { continue };
         if before.is_some() {
-            freed.push(slot, *before, claim.token);
+            freed.push(slot, *before, *claim);
         }
         // One that was claimed and given up in the same batch has seen a token, and has no booking.
         if claim.taken.is_some() || before.is_none() {
-            claimed.push(slot, claim.taken.map(|taken| taken.booking_id), claim.token);
+            claimed.push(slot, claim.taken.map(|taken| taken.booking_id), *claim);
         }
     }
     let values = |slots: &Slots<'_>| slots.starts.len();
     tokio::try_join!(biased;
-        write(client, ("horarios", values(&freed)), FREE, [&freed.telescopes, &freed.starts, &freed.bookings, &freed.tokens]),
-        write(client, ("horarios", values(&claimed)), CLAIM, [&claimed.telescopes, &claimed.starts, &claimed.bookings, &claimed.tokens]),
+        write(client, ("horarios", values(&freed)), FREE, [&freed.telescopes, &freed.starts, &freed.bookings, &freed.tokens, &freed.opening]),
+        write(client, ("horarios", values(&claimed)), CLAIM, [&claimed.telescopes, &claimed.starts, &claimed.bookings, &claimed.tokens, &claimed.opening]),
     )?;
     Ok(())
 }

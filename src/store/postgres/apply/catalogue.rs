@@ -40,8 +40,8 @@ const INSERT_MAINTENANCES: &str =
          AS q (id, codigo, inicio_us, fim_us, semanal_ate_us, ultimo_fim_us, motivo)
      JOIN telescopios t ON t.codigo = q.codigo";
 /// The row of a maintenance that is taken away stays.
-const REMOVE_MAINTENANCES: &str = "UPDATE manutencoes m SET removida_us = q.removida_us
-     FROM unnest($1::bigint[], $2::bigint[]) AS q (id, removida_us) WHERE m.id = q.id AND m.removida_us IS NULL";
+const REMOVE_MAINTENANCES: &str = "UPDATE manutencoes m SET removida_us = q.removida_us, abre_us = q.abre_us
+     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q (id, removida_us, abre_us) WHERE m.id = q.id AND m.removida_us IS NULL";
 
 /// All of them, to be prepared.
 pub const STATEMENTS: &[&str] = &[
@@ -154,12 +154,13 @@ pub async fn maintenances(client: &ClientWrapper, pending: &Pending) -> Result<(
     let weekly: Vec<Option<i64>> = new.iter().map(|(_, one)| instant(one.when.weekly_until)).collect();
     let last: Vec<i64> = new.iter().map(|(_, one)| one.when.ends().as_micros()).collect();
     let reasons: Vec<&str> = new.iter().map(|(_, one)| one.when.reason.as_str()).collect();
-    let removed: Vec<i64> = pending.removed_maintenances.iter().map(|(id, _)| *id).collect();
-    let at: Vec<i64> = pending.removed_maintenances.iter().map(|(_, at)| at.as_micros()).collect();
+    let removed: Vec<i64> = pending.removed_maintenances.iter().map(|(id, ..)| *id).collect();
+    let at: Vec<i64> = pending.removed_maintenances.iter().map(|(_, at, _)| at.as_micros()).collect();
+    let opens: Vec<Option<i64>> = pending.removed_maintenances.iter().map(|(.., at)| instant(*at)).collect();
     let values: [Value<'_>; 7] = [&ids, &codes, &starts, &ends, &weekly, &last, &reasons];
     tokio::try_join!(biased;
         write(client, ("manutencoes", ids.len()), INSERT_MAINTENANCES, values),
-        write(client, ("manutencoes", removed.len()), REMOVE_MAINTENANCES, [&removed, &at]),
+        write(client, ("manutencoes", removed.len()), REMOVE_MAINTENANCES, [&removed, &at, &opens]),
     )?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Row;
 
 use super::super::ask::Value;
-use super::super::rows::{BOOKING, MAINTENANCE, PROPOSAL, SCIENTIST, TELESCOPE, WAIT};
+use super::super::rows::{BOOKING, MAINTENANCE, PROPOSAL, REOPENING, SCIENTIST, TELESCOPE, WAIT};
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance, STANDING_MAX};
 use crate::agenda::rules::days_around;
 use crate::agenda::{DURATION_MIN_MAX, SlotRange};
@@ -22,7 +22,7 @@ const NEXT: &str =
 
 /// The claims of slots, with the scientists who have them. OFFSET keeps each slot's telescope and start together, so that both are looked for in the
 /// index: the planner else takes the telescope alone, and reads all of its slots.
-const CLAIMS: &str = "SELECT p.codigo, h.inicio_us, h.token, h.agendamento_id, a.cientista_id
+const CLAIMS: &str = "SELECT p.codigo, h.inicio_us, h.token, h.agendamento_id, a.cientista_id, h.abre_us
      FROM (SELECT t.id AS telescopio_id, q.codigo, q.inicio_us FROM unnest($1::text[], $2::bigint[]) AS q (codigo, inicio_us)
            JOIN telescopios t ON t.codigo = q.codigo OFFSET 0) p
      JOIN horarios h ON h.telescopio_id = p.telescopio_id AND h.inicio_us = p.inicio_us
@@ -76,6 +76,7 @@ pub struct Step {
     pub next: Vec<Row>,
     pub telescopes: Vec<Row>,
     pub maintenances: Vec<Row>,
+    pub reopening: Vec<Row>,
     pub scientists: Vec<Row>,
     pub bookings: Vec<Row>,
     pub claims: Vec<Row>,
@@ -155,6 +156,7 @@ impl Asked {
             next: rows(client, self.next, NEXT, []),
             telescopes: rows(client, !self.telescopes.is_empty(), &sql.telescopes, [&self.telescopes]),
             maintenances: rows(client, !self.telescopes.is_empty(), &sql.maintenances, [&self.telescopes, &standing_max]),
+            reopening: rows(client, !self.telescopes.is_empty(), &sql.reopening, [&standing_max, &self.telescopes]),
             scientists: rows(client, !self.scientists.is_empty(), &sql.scientists, [&self.scientists]),
             bookings: rows(client, !self.bookings.is_empty(), &sql.bookings, [&self.bookings]),
             claims: rows(client, !self.claims.0.is_empty(), CLAIMS, [&self.claims.0, &self.claims.1]),
@@ -204,6 +206,7 @@ static STATEMENTS: LazyLock<Statements> = LazyLock::new(Statements::new);
 struct Statements {
     telescopes: String,
     maintenances: String,
+    reopening: String,
     scientists: String,
     bookings: String,
     held: String,
@@ -227,6 +230,7 @@ impl Statements {
                      ORDER BY n.ultimo_fim_us DESC LIMIT $2
                  ) m WHERE t.codigo = ANY ($1::text[])"
             ),
+            reopening: format!("SELECT t.codigo, {REOPENING} WHERE t.codigo = ANY ($2::text[])"),
             scientists: format!("SELECT {SCIENTIST} FROM cientistas c WHERE c.id = ANY ($1::bigint[])"),
             bookings: format!("{booking} WHERE a.id = ANY ($1::bigint[])"),
             held: format!(

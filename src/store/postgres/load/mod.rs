@@ -17,6 +17,7 @@ use self::asked::{Asked, Step};
 pub use self::remembered::Remembered;
 use super::errors::Error;
 use super::rows::{self, count, get};
+use crate::agenda::Telescope;
 use crate::audit::chain::ChainHead;
 use crate::store::decide::{Claim, Counter, Need, Taken, View, Write, is_outdated};
 use crate::time::{Clock, Timestamp};
@@ -111,7 +112,10 @@ impl Loaded {
             let of_it = step.maintenances.iter().filter(|row| get::<&str>(row, 0).is_ok_and(|of| of == code));
             let mut all = of_it.map(|row| rows::maintenance(row, 1)).collect::<Result<Vec<_>, _>>()?;
             all.sort_unstable_by_key(|one| (one.when.start, one.id));
-            view.telescopes.insert(telescope.code.clone(), telescope.with_maintenance(all));
+            let of_it = step.reopening.iter().filter(|row| get::<&str>(row, 0).is_ok_and(|of| of == code));
+            let reopening = of_it.map(|row| rows::reopening(row, 1)).collect::<Result<_, _>>()?;
+            let telescope = Telescope { reopening, ..telescope.with_maintenance(all) };
+            view.telescopes.insert(telescope.code.clone(), telescope);
         }
         for row in &step.scientists {
             let scientist = rows::scientist(row)?;
@@ -171,6 +175,9 @@ fn take_claim(view: &mut View, row: &Row) -> Result<(), Error> {
         Some(booking_id) => Some(Taken { booking_id, scientist_id: get(row, 4)? }),
         None => None,
     };
-    view.slots.entry(code).or_default().insert(start, Claim { taken, token: count(row, 2)? });
+    view.slots
+        .entry(code)
+        .or_default()
+        .insert(start, Claim { taken, token: count(row, 2)?, opens_at: rows::instant(row, 5)? });
     Ok(())
 }

@@ -48,6 +48,7 @@ async fn agenda() -> (tempfile::TempDir, PathBuf) {
         destination: Destination::Elsewhere(Box::new(new)),
         from: first.place(),
         expected: None,
+        lead: Duration::ZERO,
     };
     store.alter(1, asked, Some(fence(10)), Cause::of_test("r-1")).await.unwrap().unwrap();
     drop(store);

@@ -1,0 +1,54 @@
+//! When slots that have become free open. Pure.
+//!
+//! Who hears first clicks first. So slots that become free open a little later: as much later as the farthest client that may click now needs to
+//! hear of it, which is the largest credit of all time tokens that live. A page shows them at that instant of the true time, and an
+//! earlier stamp counts as that instant. Where no token lives, slots open at once.
+
+use std::time::Duration;
+
+use super::maintenance::NewMaintenance;
+use crate::time::Timestamp;
+
+/// How long an opening is looked at after its instant. No stamp is earlier than its request's arrival by more than the largest credit, which is
+/// much less.
+pub const LOOKED_AT: Duration = Duration::from_secs(1);
+
+/// A maintenance that was taken away, and when what it had closed opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reopening {
+    /// When it was.
+    pub when: NewMaintenance,
+    /// When its slots open.
+    pub opens_at: Timestamp,
+}
+
+/// When slots open that become free at `now`, if not at once.
+pub fn after(now: Timestamp, lead: Duration) -> Option<Timestamp> {
+    let lead_us = i64::try_from(lead.as_micros()).ok().filter(|us| *us > 0)?;
+    Timestamp::from_micros(now.as_micros().checked_add(lead_us)?)
+}
+
+/// Whether an opening can still make a difference to a request that arrives at `now`.
+pub fn is_looked_at(opens_at: Timestamp, now: Timestamp) -> bool {
+    let over_us = now.as_micros() - opens_at.as_micros();
+    u128::try_from(over_us).is_err() || u128::try_from(over_us).is_ok_and(|us| us < LOOKED_AT.as_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse_rfc3339(text).unwrap()
+    }
+
+    #[test]
+    fn slots_open_after_the_lead_and_without_one_at_once() {
+        let now = at("2030-01-01T00:00:00Z");
+        assert_eq!(after(now, Duration::ZERO), None);
+        assert_eq!(after(now, Duration::from_millis(153)), Some(at("2030-01-01T00:00:00.153Z")));
+        assert!(is_looked_at(at("2030-01-01T00:00:00.153Z"), now) && is_looked_at(now, now));
+        assert!(is_looked_at(now, at("2030-01-01T00:00:00.999999Z")));
+        assert!(!is_looked_at(now, at("2030-01-01T00:00:01Z")));
+    }
+}
