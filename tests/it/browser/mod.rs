@@ -23,6 +23,7 @@ mod nginx;
 mod night;
 mod observatory;
 mod office;
+mod openings;
 mod origins;
 mod outages;
 mod paper;
