@@ -196,6 +196,18 @@ impl<T> Batches<T> {
         }
     }
 
+    /// Moves items that wait now to the end of `batch`, in the order in which they were sent, until that has `most` items.
+    pub fn add_waiting(&mut self, batch: &mut Vec<T>, most: usize) {
+        let mut state = self.shared.state();
+        let was_full = state.waiting.len() >= self.shared.capacity;
+        let taken = state.waiting.len().min(most.saturating_sub(batch.len()));
+        batch.extend(state.waiting.drain(..taken));
+        drop(state);
+        if was_full && taken > 0 {
+            self.shared.drained.notify_all();
+        }
+    }
+
     /// Adds an item of the consumer's own, as [`Sender::send_with`] does, but without a limit: the consumer cannot wait for itself.
     pub fn add_with(&self, make: impl FnOnce() -> T) {
         let mut state = self.shared.state();
@@ -243,6 +255,36 @@ mod tests {
         assert_eq!(batches.next(&mut batch), Some(()));
         assert_eq!(batch, [5]);
         assert_eq!(batches.next(&mut batch), None);
+    }
+
+    #[test]
+    fn items_that_wait_join_a_batch_in_order_as_far_as_there_is_room() {
+        let (sender, mut batches) = queue(usize::MAX);
+        let mut batch = vec![0];
+        batches.add_waiting(&mut batch, 3);
+        assert_eq!(batch, [0]);
+        for item in 1..5 {
+            sender.send(item).unwrap();
+        }
+        batches.add_waiting(&mut batch, 3);
+        assert_eq!(batch, [0, 1, 2]);
+        batches.add_waiting(&mut batch, 3);
+        assert_eq!(batch, [0, 1, 2]);
+        assert_eq!(batches.next(&mut batch), Some(()));
+        assert_eq!(batch, [3, 4]);
+    }
+
+    #[test]
+    fn a_producer_that_waits_for_room_goes_on_when_items_join_a_batch() {
+        let (sender, mut batches) = queue(1);
+        let producer = std::thread::spawn(move || (0..100).for_each(|item| sender.send(item).unwrap()));
+        let mut batch = Vec::new();
+        while batch.len() < 100 {
+            batches.add_waiting(&mut batch, 100);
+            std::thread::yield_now();
+        }
+        producer.join().unwrap();
+        assert!(batch.iter().copied().eq(0..100));
     }
 
     #[test]

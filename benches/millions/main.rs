@@ -12,7 +12,9 @@
 //! With `SCTEC_TEST_STORE=postgres` the agenda is moved to PostgreSQL (`sctec migrate`) before it is measured, and the empty one is there
 //! too. Five million bookings then need 20 GB in the temporary folder.
 //!
-//! Other programs may load the machine meanwhile. So the figures of bookings are medians of the turns, and the load is printed.
+//! Other programs may load the machine meanwhile. So the figures of bookings are medians of the turns, and the load is printed. With
+//! `SCTEC_BENCH_AGAIN=FILE` the agenda stays when it was measured: each time that FILE appears, it is removed and the turns of bookings are
+//! measured once more, until the FILE that appears has the text `end`.
 
 mod agenda;
 #[path = "../../tests/it/common/mod.rs"]
@@ -21,6 +23,7 @@ mod common;
 #[path = "../measure/mod.rs"]
 mod measure;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -116,8 +119,14 @@ fn main() -> Outcome<()> {
     services.restart_scheduler(&["--lock-retention-ms", "0"]);
     settle(&services);
     let among = (bookings >= AMONG_MIN).then_some(Order::Among(bookings.cast_unsigned()));
-    for order in [Order::InTime, Order::Scattered].into_iter().chain(among) {
-        eprintln!("{}", in_turns([&empty, &services], order)?);
+    loop {
+        for order in [Order::InTime, Order::Scattered].into_iter().chain(among) {
+            eprintln!("{}", in_turns([&empty, &services], order)?);
+        }
+        if !is_asked_again()? {
+            break;
+        }
+        settle(&services);
     }
     drop(empty);
     let folder = services.stop();
@@ -128,6 +137,23 @@ fn main() -> Outcome<()> {
     eprintln!("{}in {:.0?}", String::from_utf8_lossy(&verified.stdout), begun.elapsed());
     assert!(verified.status.success(), "{verified:?}");
     Ok(())
+}
+
+/// Whether the turns are to be measured once more: waits until somebody says so.
+fn is_asked_again() -> Outcome<bool> {
+    let Some(file) = std::env::var_os("SCTEC_BENCH_AGAIN").map(PathBuf::from) else { return Ok(false) };
+    eprintln!("once more when {} appears; with the text `end` in it, no more", file.display());
+    loop {
+        let is_there = file.exists();
+        // Who makes it may still be writing it.
+        std::thread::sleep(Duration::from_millis(500));
+        if is_there {
+            break;
+        }
+    }
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::remove_file(&file)?;
+    Ok(text.trim() != "end")
 }
 
 /// A folder with an agenda in SQLite that nobody has used.

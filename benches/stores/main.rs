@@ -6,13 +6,15 @@
 //! - a scheduler whose agenda is in PostgreSQL;
 //! - two schedulers with one agenda in PostgreSQL, with half of the connections each;
 //! - `pgbench`, which writes the rows of as many bookings in transactions of the size that the schedulers' had, over one connection for
-//!   each scheduler. It has no HTTP, no lock of a slot, no chain of records and no file of the trail.
+//!   each scheduler. It has no HTTP, no lock of a slot, no chain of records and no file of the trail;
+//! - the same, while as much processor time is used beside it in a second as the services and the clients had used beside PostgreSQL.
 //!
 //! The server is one of the tests, with `fsync` and `synchronous_commit` on, on the same machine as its clients. Every booking is of a
 //! slot of its own. At the end the database has to have each booking once.
 //!
 //! `SCTEC_BENCH_ROUNDS` chooses the number of turns of each.
 
+mod burden;
 #[path = "../../tests/it/common/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a bench uses part of what the tests use")]
 mod common;
@@ -23,6 +25,7 @@ mod pgbench;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use common::postgres::Database;
@@ -30,7 +33,7 @@ use common::{Server, Services, scheduler_command, wait_until};
 use http_body_util::Full;
 use hyper::Request;
 use measure::turns::{TURN, one_turn_over};
-use measure::{Outcome, last_seq, table, told};
+use measure::{Outcome, cpu_us, last_seq, table, told};
 use sctec::time::Timestamp;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -56,6 +59,8 @@ struct Measured {
     batches: Vec<f64>,
     /// Processor time of the schedulers and the coordinator, in microseconds per booking.
     cpu_us: Vec<f64>,
+    /// Processor time of all but PostgreSQL, the clients too, in seconds per second.
+    beside: Vec<f64>,
 }
 
 fn main() -> Outcome<()> {
@@ -70,23 +75,27 @@ fn main() -> Outcome<()> {
     for connections in CONNECTIONS {
         let mut measured: [Measured; 3] = Default::default();
         let mut alone: [Measured; 2] = Default::default();
+        let mut burdened: [Measured; 2] = Default::default();
         // The first round only warms up.
         for round in 0..=rounds.unwrap_or(ROUNDS_DEFAULT) {
             let is_warm = round > 0;
             for (side, measured) in sides.iter().zip(&mut measured) {
                 side.turn(&runtime, connections, &next, is_warm.then_some(measured))?;
             }
-            for (writers, alone) in (1..).zip(&mut alone) {
-                let batch = sides[writers].last_batch();
-                let rate = pgbench::turn(&direct, writers, batch, sides[writers].line_bytes())?;
+            for writers in [1, 2] {
+                let (batch, line) = (sides[writers].last_batch(), sides[writers].line_bytes());
+                let rate = pgbench::turn(&direct, writers, batch, line)?;
+                // The last turn of those that are compared; a first one has none.
+                let beside = measured[writers].beside.last().copied().unwrap_or_default();
+                let (slowed, used) = burden::beside(beside, || pgbench::turn(&direct, writers, batch, line));
                 if is_warm {
-                    alone.rates.push(rate);
-                    alone.batches.push(batch as f64);
+                    alone[writers - 1].add(rate, batch, 0.0);
+                    burdened[writers - 1].add(slowed?, batch, used);
                 }
             }
         }
         eprintln!("{connections} connections, turns of {} s each; all on one machine", TURN.as_secs());
-        eprintln!("{}", report(&sides, &measured, &alone));
+        eprintln!("{}", report(&sides, &measured, &alone, &burdened));
     }
     for side in &sides {
         side.check();
@@ -95,29 +104,62 @@ fn main() -> Outcome<()> {
 }
 
 /// One row for each side, and one for each pgbench. Ratios are medians over the rounds: each round's turns follow each other.
-fn report(sides: &[Side; 3], measured: &[Measured; 3], alone: &[Measured; 2]) -> comfy_table::Table {
-    let [sqlite, one, two] = measured;
-    let row = |name: &str, measured: &Measured, of_pgbench: Option<&Measured>| {
-        let or_none =
-            |values: &[f64]| if values.is_empty() { "-".to_owned() } else { format!("{:.0}", median(values)) };
+fn report(
+    sides: &[Side; 3],
+    measured: &[Measured; 3],
+    alone: &[Measured; 2],
+    burdened: &[Measured; 2],
+) -> comfy_table::Table {
+    let or_none = |values: &[f64], digits: usize| match values {
+        [] => "-".to_owned(),
+        values => format!("{:.digits$}", median(values)),
+    };
+    let sqlite = &measured[0];
+    let row = |name: &str, measured: &Measured, writers: usize| {
+        let of = |pgbench: &[Measured; 2]| match writers {
+            0 => "-".to_owned(),
+            writers => format!("{:.2}", ratio(measured, &pgbench[writers - 1])),
+        };
         [
             name.to_owned(),
-            or_none(&measured.rates),
-            or_none(&measured.batches),
-            or_none(&measured.cpu_us),
+            or_none(&measured.rates, 0),
+            or_none(&measured.batches, 0),
+            or_none(&measured.cpu_us, 0),
+            or_none(&measured.beside, 2),
             format!("{:.2}", ratio(measured, sqlite)),
-            of_pgbench.map_or_else(|| "-".to_owned(), |alone| format!("{:.2}", ratio(measured, alone))),
+            of(alone),
+            of(burdened),
         ]
     };
-    let header = ["", "bookings a second", "in a transaction", "CPU µs of the services", "of SQLite", "of pgbench"];
+    let header = [
+        "",
+        "bookings a second",
+        "in a transaction",
+        "CPU µs of the services",
+        "processors beside",
+        "of SQLite",
+        "of pgbench",
+        "of pgbench burdened",
+    ];
     let rows = [
-        row(sides[0].name, sqlite, None),
-        row(sides[1].name, one, Some(&alone[0])),
-        row(sides[2].name, two, Some(&alone[1])),
-        row("pgbench, one connection", &alone[0], None),
-        row("pgbench, two connections", &alone[1], None),
+        row(sides[0].name, sqlite, 0),
+        row(sides[1].name, &measured[1], 1),
+        row(sides[2].name, &measured[2], 2),
+        row("pgbench, one connection", &alone[0], 1),
+        row("pgbench, two connections", &alone[1], 2),
+        row("pgbench burdened, one connection", &burdened[0], 1),
+        row("pgbench burdened, two connections", &burdened[1], 2),
     ];
     table(header, rows)
+}
+
+impl Measured {
+    /// Adds a turn of pgbench.
+    fn add(&mut self, rate: f64, batch: usize, beside: f64) {
+        self.rates.push(rate);
+        self.batches.push(batch as f64);
+        self.beside.push(beside);
+    }
 }
 
 fn ratio(of: &Measured, to: &Measured) -> f64 {
@@ -173,7 +215,11 @@ impl Side {
         pids.push(self.services.coordinator.pid());
         let next = Arc::clone(next);
         let request = move || post(next.fetch_add(1, Ordering::Relaxed));
+        let all: Vec<u32> = pids.iter().copied().chain([std::process::id()]).collect();
+        let used = || all.iter().map(|pid| cpu_us(*pid)).sum::<f64>();
+        let (before, begun) = (used(), Instant::now());
         let (rate, cpu_us) = runtime.block_on(one_turn_over(&addresses, &pids, 201, request))?;
+        let beside = (used() - before) / 1e6 / begun.elapsed().as_secs_f64();
         let folders =
             [self.services.data_dir()].into_iter().chain(self.second.as_ref().map(|(_, folder)| folder.path()));
         let trails: Vec<PathBuf> = folders.map(|folder| folder.join("audit.jsonl")).collect();
@@ -182,6 +228,7 @@ impl Side {
         if let Some(measured) = measured {
             measured.rates.push(rate);
             measured.cpu_us.push(cpu_us);
+            measured.beside.push(beside);
             measured.batches.extend(self.database.as_ref().map(|_| self.last_batch() as f64));
         }
         Ok(())

@@ -23,16 +23,6 @@ pub enum Error {
     /// A column holds a value that makes no sense there.
     #[error("{0}")]
     Unreadable(String),
-    /// A statement changed another number of rows than the decision says.
-    #[error("o banco mudou {changed} linhas onde a decisão muda {expected} ({what})")]
-    OtherRows {
-        /// What was written.
-        what: &'static str,
-        /// How many rows it changed.
-        changed: u64,
-        /// How many it should have changed.
-        expected: usize,
-    },
 }
 
 impl Error {
@@ -47,7 +37,7 @@ impl Error {
                 is_fatal || is_of_the_server || others.contains(told.code())
             }),
             Self::NoConnection(_) | Self::Silent(_) => true,
-            Self::Unreadable(_) | Self::OtherRows { .. } => false,
+            Self::Unreadable(_) => false,
         }
     }
 
@@ -59,7 +49,7 @@ impl Error {
                 // Data exception, integrity constraint, access rule, error that a trigger raises.
                 ["22", "23", "42", "44", "P0"].iter().any(|class| code.code().starts_with(class))
             }),
-            Self::Unreadable(_) | Self::OtherRows { .. } => true,
+            Self::Unreadable(_) => true,
             Self::NoConnection(_) | Self::Silent(_) => false,
         }
     }

@@ -14,6 +14,8 @@ mod server;
 
 use self::server::Database;
 
+mod batches;
+
 /// A database of the conformance suite's.
 struct Opened {
     // Closed before its database is removed.
@@ -283,16 +285,6 @@ async fn a_key_of_a_scheduler_that_died_is_free_again_and_of_one_that_lives_is_n
     assert!(other.hold([1; 32]).await.unwrap().is_some());
 }
 
-/// Waits until a connection waits for a lock.
-async fn wait_for_a_lock(database: &Database) {
-    let begun = Instant::now();
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while database.rows(sql).unwrap()[0][0].as_deref() == Some("0") {
-        assert!(begun.elapsed() < Duration::from_secs(3), "the writer waits for the trail's head");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
 async fn every_column_of_a_table_moves() {
@@ -309,48 +301,6 @@ async fn every_column_of_a_table_moves() {
         assert_eq!(there.remove("semente"), table.name == "chaves_de_hora");
         let moved: BTreeSet<String> = table.columns.iter().map(|column| (*column).to_owned()).collect();
         assert_eq!(moved, there, "{}", table.name);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL"]
-async fn changes_of_one_batch_see_each_other() {
-    let database = Database::create();
-    let store = open_in(&database, DatabaseKind::Agenda, clock());
-    let connector = Connector::new(&location(&database), DatabaseKind::Agenda);
-    let holder = connector.open(connect::Use::Writing).await.unwrap().client;
-    let first = book(&store, 0, 1).await.unwrap().unwrap();
-    for round in 0..30 {
-        let standing =
-            store.list(Filter { status: Some(agenda::Status::Active), ..Filter::default() }, None, 10).await.unwrap();
-        let booking = standing.bookings.first().unwrap_or(&first).clone();
-        let new = slot(&store, 0).await;
-        let token = 2 + round;
-        let cancel =
-            || store.cancel(booking.id, booking.place(), Cancellation::default(), fence(token), Cause::of_test("c"));
-        let again = || store.book(new.clone(), fence(token), Cause::of_test("b"));
-        // While somebody else has the trail's head, a probe occupies the writer: what is asked for then is one batch.
-        holder.batch_execute("BEGIN").await.unwrap();
-        holder.query(load::HEAD, &[]).await.unwrap();
-        let probing = tokio::spawn({
-            let store = Arc::clone(&store);
-            async move { store.probe().await }
-        });
-        wait_for_a_lock(&database).await;
-        // It is polled last: the four are in the queue by then.
-        let freed = async { holder.batch_execute("ROLLBACK").await.unwrap() };
-        let (one, two, three, four, ()) = tokio::join!(biased; cancel(), again(), cancel(), again(), freed);
-        probing.await.unwrap().unwrap();
-        let booked = [&two, &four].iter().filter(|booked| matches!(booked, Ok(Ok(_)))).count();
-        let cancelled = [&one, &three].iter().filter(|cancelled| matches!(cancelled, Ok(Ok(_)))).count();
-        assert_eq!(cancelled, 1);
-        assert!(booked <= 1 && [two, four].iter().all(Result::is_ok));
-        let claims = database.rows("SELECT count(*) FROM sctec.horarios WHERE agendamento_id IS NOT NULL").unwrap();
-        assert_eq!(claims[0][0].as_deref(), Some(if booked == 1 { "1" } else { "0" }));
-        if booked == 0 {
-            // The next round has a booking to cancel.
-            store.book(new.clone(), fence(token), Cause::of_test("b")).await.unwrap().unwrap();
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! `SCTEC_TEST_CLUSTER_SEED` repeats the choices. The time without service is printed for each kind.
 
 mod files;
-mod machine;
+pub mod machine;
 mod parts;
 mod service;
 

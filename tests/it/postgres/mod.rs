@@ -2,7 +2,9 @@
 //! read it there, and an agenda that moves from SQLite.
 
 mod deep;
+mod failover;
 mod frozen;
+mod pair;
 mod plans;
 mod tls;
 

@@ -1,5 +1,7 @@
 //! The catalogue: telescopes with their maintenances, scientists, proposals.
 
+use std::collections::BTreeSet;
+
 use deadpool_postgres::ClientWrapper;
 
 use super::super::ask::Value;
@@ -112,15 +114,19 @@ fn windows(telescope: &Telescope) -> Option<String> {
 
 /// Scientists.
 pub async fn scientists(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
-    for (ids, sql) in [(&pending.new_scientists, INSERT_SCIENTISTS), (&pending.scientists, UPDATE_SCIENTISTS)] {
+    let put = async |ids: &BTreeSet<i64>, sql: &'static str| {
         let found: Vec<&Scientist> = ids.iter().filter_map(|id| view.scientists.get(id)).collect();
         let numbers: Vec<i64> = found.iter().map(|scientist| scientist.id).collect();
         let names: Vec<&str> = found.iter().map(|scientist| scientist.name.as_str()).collect();
         let institutions: Vec<&str> = found.iter().map(|scientist| scientist.institution.as_str()).collect();
         let countries: Vec<&str> = found.iter().map(|scientist| scientist.country.as_str()).collect();
         let active: Vec<bool> = found.iter().map(|scientist| scientist.active).collect();
-        write(client, ("cientistas", ids.len()), sql, [&numbers, &names, &institutions, &countries, &active]).await?;
-    }
+        write(client, ("cientistas", ids.len()), sql, [&numbers, &names, &institutions, &countries, &active]).await
+    };
+    tokio::try_join!(biased;
+        put(&pending.new_scientists, INSERT_SCIENTISTS),
+        put(&pending.scientists, UPDATE_SCIENTISTS),
+    )?;
     Ok(())
 }
 

@@ -2,6 +2,11 @@
 //!
 //! Each statement has to change as many rows as the decisions say. If one does not, somebody else has written without the lock on the
 //! trail's head, and the whole transaction is undone.
+//!
+//! # All is sent before anything is waited for
+//!
+//! The writer sends COMMIT behind these statements without waiting for them. What a function here sends only after it has waited would come
+//! after the COMMIT: so each of them sends all of its statements when it is polled first.
 
 mod bookings;
 mod catalogue;
@@ -10,7 +15,7 @@ mod waits;
 
 use deadpool_postgres::ClientWrapper;
 
-use self::statement::write;
+use self::statement::{counted, run, write};
 use super::ask::Value;
 use super::errors::Error;
 use super::kept::old_at;
@@ -38,10 +43,10 @@ const TOO_MANY: &str = "DELETE FROM respostas r USING unnest($1::text[], $2::big
 
 /// Prepares all statements of a new connection, so that later each is sent in the order in which it is called.
 pub async fn prepare(client: &ClientWrapper) -> Result<(), Error> {
-    let own = [RECORDS, HEAD, SUMMARY, ANSWERS, TOO_MANY];
-    let others = [bookings::STATEMENTS, waits::STATEMENTS, catalogue::STATEMENTS].concat();
-    let all = own.into_iter().chain(others).map(|sql| client.prepare_cached(sql));
-    futures_util::future::try_join_all(all).await?;
+    let own = &[RECORDS, HEAD, SUMMARY, ANSWERS][..];
+    let all = [own, bookings::STATEMENTS, waits::STATEMENTS, catalogue::STATEMENTS].concat();
+    let all: Vec<String> = all.into_iter().map(counted).chain([TOO_MANY.to_owned()]).collect();
+    futures_util::future::try_join_all(all.iter().map(|sql| client.prepare_cached(sql))).await?;
     Ok(())
 }
 
@@ -82,11 +87,11 @@ async fn answers(client: &ClientWrapper, pending: &Pending) -> Result<(), Error>
     let old = old_at(*at);
     let values: [Value<'_>; 10] =
         [&keys, &authors, &requests, &since, &ids, &statuses, &locations, &etags, &bodies, &old];
-    let remove = async {
-        let too_many = client.prepare_cached(TOO_MANY).await?;
-        Ok(client.execute(&too_many, &[&authors, &most]).await?)
-    };
-    tokio::try_join!(biased; write(client, ("respostas", answers.len()), ANSWERS, values), remove)?;
+    let limits: [Value<'_>; 2] = [&authors, &most];
+    tokio::try_join!(biased;
+        write(client, ("respostas", answers.len()), ANSWERS, values),
+        run(client, TOO_MANY, &limits),
+    )?;
     Ok(())
 }
 

@@ -3,6 +3,12 @@
 //! All rows of one step are asked for at once, by as many statements as there are kinds of rows, and none waits for the answer to another.
 //! The first statement locks the trail's head, and each later one sees what was committed before it began (READ COMMITTED). So everything
 //! that is read is as the last writer has left it.
+//!
+//! # Changes that join after the lock
+//!
+//! The lock may be waited for, while another scheduler writes, and more is asked for meanwhile. All that waits when the lock is had joins the
+//! transaction; its rows are asked for at once. Else two schedulers that take turns would each write a few changes in a turn, those that had
+//! come before its wait.
 
 mod asked;
 mod remembered;
@@ -40,26 +46,35 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Begins a transaction on `client` and loads what `first` tells to be needed by a view that has no more than what is remembered.
+    /// Begins a transaction on `client` and loads what `needs` tells to be needed by a view that has no more than what is remembered. It is
+    /// asked again once the lock is had, with `true`, for what has joined.
     pub async fn begin(
         client: &ClientWrapper,
         head: &Statement,
         clock: &Clock,
         remembered: Remembered,
-        first: impl FnOnce(&View) -> BTreeSet<Need>,
+        mut needs: impl FnMut(&View, bool) -> BTreeSet<Need>,
     ) -> Result<Self, Error> {
         let nothing = ChainHead { seq: 0, hash: String::new() };
         let mut view = View::empty(clock.now(), Instant::now(), nothing, 0);
         let known_edition = remembered.edition;
         let known = remembered.put(&mut view);
         let mut loaded = Self { view, known, limited: BTreeSet::new(), edition: 0 };
-        let missing = loaded.missing(first(&loaded.view));
+        let missing = loaded.missing(needs(&loaded.view, false));
         let asked = Asked::of(&missing, &loaded.view);
         // The order matters: what is polled first is sent first.
         let begin = async { client.batch_execute("BEGIN").await };
-        let locked = async { client.query_one(head, &[]).await };
+        let locked = async {
+            let head = client.query_one(head, &[]).await?;
+            let mut more = loaded.missing(needs(&loaded.view, true));
+            more.retain(|need| !missing.contains(need));
+            let joined = Asked::of(&more, &loaded.view);
+            let joined = Box::pin(joined.ask(client)).await?;
+            Ok((head, more, joined))
+        };
         let edition = async { client.query_one(&client.prepare_cached(EDITION).await?, &[]).await };
-        let ((), head, edition, step) = tokio::try_join!(biased; begin, locked, edition, Box::pin(asked.ask(client)))?;
+        let ((), (head, more, joined), edition, step) =
+            tokio::try_join!(biased; begin, locked, edition, Box::pin(asked.ask(client)))?;
         // The lock was waited for. What is decided is decided now, and leases that have run out meanwhile have run out.
         (loaded.view.now, loaded.view.began) = (clock.now(), Instant::now());
         loaded.view.head = ChainHead { seq: count(&head, 0)?, hash: get(&head, 1)? };
@@ -70,6 +85,7 @@ impl Loaded {
             loaded.known = Remembered::default().put(&mut loaded.view);
         }
         loaded.take(&missing, &step)?;
+        loaded.take(&more, &joined)?;
         if is_outdated {
             // What counts was asked for by rules that may be others now.
             loaded.limited.clear();

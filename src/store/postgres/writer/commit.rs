@@ -15,7 +15,13 @@
 //! # A connection that fails
 //!
 //! Before COMMIT was sent nothing can have been written, and the jobs are tried up to twice more on a new connection, which may lead to another
-//! server. After that [`settle`] finds out what has become of it.
+//! server. After that [`settle`] finds out what has become of it; if the transaction was not committed, and can no longer be, the jobs are tried
+//! again too.
+//!
+//! # Round trips
+//!
+//! As long as this transaction has the lock on the trail's head, every other scheduler waits. So COMMIT is sent with the statements that write,
+//! without waiting for their answers. The server makes a ROLLBACK of it if one of them has failed.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +34,7 @@ use super::super::load::{Loaded, Remembered};
 use super::super::pending::Pending;
 use super::super::schema::{self, Server};
 use super::job::Job;
+use super::part::{Part, Waiting};
 use super::session::Session;
 use super::settle::{TOUCH, settle};
 use crate::agenda::Status;
@@ -58,6 +65,8 @@ pub struct Committer {
     pub remembered: Remembered,
     pub clock: Clock,
     pub observer: Box<dyn Observer>,
+    /// What the observer was told of transactions of the same batch that were not committed: it is told of each change once.
+    pub told: Vec<(Saving, RequestId)>,
 }
 
 /// The outcome of a batch.
@@ -72,14 +81,24 @@ pub struct Committed {
     pub failure: Option<StoreError>,
 }
 
-/// What a transaction has done before its COMMIT.
-#[derive(Default)]
-struct Ran {
+/// A transaction that is ready for its last statements and its COMMIT.
+struct Ready {
+    loaded: Loaded,
+    pending: Pending,
+    /// How many times the catalogue's edition was raised before what is pending.
+    raised: i64,
     savings: Vec<(Saving, RequestId)>,
     first_seq: u64,
     lines: Vec<String>,
+    /// Whether something has to be written even if nothing changes.
+    touches: bool,
+}
+
+/// What a transaction has done.
+struct Ran {
+    /// The audit lines, if it has written any.
+    lines: Vec<String>,
     has_written: bool,
-    remembered: Remembered,
 }
 
 /// Why a transaction was not committed.
@@ -93,15 +112,19 @@ enum Failed {
 }
 
 impl Committer {
-    /// One transaction for all `jobs`, as far as the database takes them.
-    pub async fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Committed {
-        let not_run = StoreError::Unavailable("a gravação não foi tentada".to_owned());
-        let outcomes = vec![Err(not_run); jobs.len()];
-        let mut committed = Committed { outcomes, lines: Vec::new(), has_written: false, failure: None };
+    /// One transaction for all `jobs`, as far as the database takes them. Those that are `late` join it, at the end of `jobs`.
+    pub async fn commit(&mut self, jobs: &mut Vec<Box<dyn Job>>, mut late: Option<&mut Waiting>) -> Committed {
+        let mut committed = Committed { outcomes: Vec::new(), lines: Vec::new(), has_written: false, failure: None };
+        self.told.clear();
         // The last one is the next.
         let mut parts = Vec::from_iter([Range { start: 0, end: jobs.len() }]);
-        while let Some(part) = parts.pop() {
-            match self.patiently(&mut jobs[part.clone()]).await {
+        while let Some(range) = parts.pop() {
+            let mut part = Part { all: jobs, range, late: late.take() };
+            let ran = self.patiently(&mut part).await;
+            let part = part.range;
+            let not_run = || Err(StoreError::Unavailable("a gravação não foi tentada".to_owned()));
+            committed.outcomes.resize_with(jobs.len(), not_run);
+            match ran {
                 Ok(ran) => {
                     committed.outcomes[part].fill(Ok(()));
                     committed.lines.extend(ran.lines);
@@ -125,55 +148,70 @@ impl Committer {
     }
 
     /// The same jobs again, as long as what keeps them from being written may pass.
-    async fn patiently(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Ran, Failed> {
+    async fn patiently(&mut self, part: &mut Part<'_>) -> Result<Ran, Failed> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.attempt(jobs).await {
+            match self.attempt(part).await {
                 Err(Failed::Passing(_)) if tries < TRIES => {}
                 other => return other,
             }
         }
     }
 
-    async fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Ran, Failed> {
+    async fn attempt(&mut self, part: &mut Part<'_>) -> Result<Ran, Failed> {
         let mut session = self.session().await?;
-        let running = run(&mut session, &self.clock, std::mem::take(&mut self.remembered), jobs);
-        let ran = tokio::time::timeout(RUN_TIMEOUT, running).await;
-        let mut ran = match ran.unwrap_or_else(|_| Err(Stopped::By(Error::Silent(RUN_TIMEOUT)))) {
-            Ok(ran) => ran,
+        let running = run(&mut session, &self.clock, std::mem::take(&mut self.remembered), part);
+        let ready = tokio::time::timeout(RUN_TIMEOUT, running).await;
+        let ready = match ready.unwrap_or_else(|_| Err(Stopped::By(Error::Silent(RUN_TIMEOUT)))) {
+            Ok(ready) => ready,
             Err(Stopped::Defect(error)) => {
                 self.roll_back(session).await;
                 return Err(Failed::Job(error));
             }
             Err(Stopped::By(error)) => return Err(self.undo(session, error).await),
         };
-        if !ran.has_written {
-            self.remembered = std::mem::take(&mut ran.remembered);
+        if ready.lines.is_empty() && !ready.touches {
+            self.remembered = ready.loaded.remember(ready.raised);
             self.roll_back(session).await;
-            return Ok(ran);
+            return Ok(Ran { lines: Vec::new(), has_written: false });
         }
-        for (saving, request_id) in &ran.savings {
-            self.observer.saving(*saving, request_id);
+        self.tell(&ready.savings);
+        let ended = self.end(session, &ready).await;
+        match ended {
+            Ok(session) => {
+                let raised = ready.raised + i64::from(ready.pending.catalogue);
+                (self.session, self.remembered) = (session, ready.loaded.remember(raised));
+                Ok(Ran { lines: ready.lines, has_written: true })
+            }
+            Err(failed) => {
+                self.told.extend(ready.savings);
+                Err(failed)
+            }
         }
-        self.end(session, ran).await
     }
 
-    /// The COMMIT, and what is to be said of it.
-    async fn end(&mut self, session: Session, mut ran: Ran) -> Result<Ran, Failed> {
-        drop(session.warnings.take());
-        let committed = tokio::time::timeout(COMMIT_TIMEOUT, session.client.batch_execute("COMMIT")).await;
-        let error = match committed {
-            Ok(Ok(())) => {
-                let Some(warning) = session.warnings.take() else {
-                    self.session = Some(session);
-                    self.remembered = std::mem::take(&mut ran.remembered);
-                    return Ok(ran);
-                };
-                // It is on the primary, and nobody knows whether on the standby.
-                return Err(Failed::Whole(StoreError::Unknown(warning)));
+    /// Tells the observer what is about to be committed, as far as it was not told before.
+    fn tell(&mut self, savings: &[(Saving, RequestId)]) {
+        for saving in savings {
+            match self.told.iter().position(|told| told == saving) {
+                Some(told) => drop(self.told.swap_remove(told)),
+                None => self.observer.saving(saving.0, &saving.1),
             }
-            Ok(Err(error)) => Error::from(error),
+        }
+    }
+
+    /// The last statements and the COMMIT, in one round trip, and what is to be said of it. Gives the connection, if it can still be used.
+    async fn end(&mut self, session: Session, ready: &Ready) -> Result<Option<Session>, Failed> {
+        drop(session.warnings.take());
+        let committed = tokio::time::timeout(COMMIT_TIMEOUT, Box::pin(write_and_commit(&session, ready))).await;
+        let error = match committed {
+            Ok(Ok(())) => match session.warnings.take() {
+                None => return Ok(Some(session)),
+                // It is on the primary, and nobody knows whether on the standby.
+                Some(warning) => Error::NoConnection(warning),
+            },
+            Ok(Err(error)) => error,
             Err(_) => Error::Silent(COMMIT_TIMEOUT),
         };
         if !error.is_lost() {
@@ -183,12 +221,13 @@ impl Committer {
             self.connector.turn_from(self.seen);
         }
         drop(session);
-        let Some(line) = ran.lines.first() else {
+        let Some(line) = ready.lines.first() else {
             return Err(Failed::Whole(StoreError::Unavailable(error.to_string())));
         };
-        match settle(&self.connector, (ran.first_seq, line)).await {
-            Ok(true) => Ok(ran),
-            Ok(false) => Err(Failed::Whole(StoreError::Unavailable(error.to_string()))),
+        match settle(&self.connector, (ready.first_seq, line)).await {
+            Ok(true) => Ok(None),
+            // It has been undone, and the next try may lead to another server.
+            Ok(false) => Err(Failed::Passing(StoreError::Unavailable(error.to_string()))),
             Err(settling) => Err(Failed::Whole(StoreError::Unknown(format!("{error}; ao verificar: {settling}")))),
         }
     }
@@ -252,16 +291,18 @@ impl<E: Into<Error>> From<E> for Stopped {
     }
 }
 
-/// All of a transaction but its end.
+/// All of a transaction but its last statements.
 async fn run(
     session: &mut Session,
     clock: &Clock,
     remembered: Remembered,
-    jobs: &mut [Box<dyn Job>],
-) -> Result<Ran, Stopped> {
+    part: &mut Part<'_>,
+) -> Result<Ready, Stopped> {
     let client = &session.client;
     let all = |jobs: &[Box<dyn Job>], view: &View| jobs.iter().flat_map(|job| job.needs(view)).collect();
-    let mut loaded = Loaded::begin(client, &session.head, clock, remembered, |view| all(jobs, view)).await?;
+    let needs = |view: &View, is_locked: bool| all(if is_locked { part.join() } else { part.jobs() }, view);
+    let mut loaded = Loaded::begin(client, &session.head, clock, remembered, needs).await?;
+    let jobs = part.jobs();
     loop {
         let missing = loaded.missing(all(jobs, &loaded.view));
         if missing.is_empty() {
@@ -269,40 +310,52 @@ async fn run(
         }
         loaded.load(client, &missing).await?;
     }
-    let mut raised = 0;
-    let (mut ran, mut pending) = (Ran { first_seq: loaded.view.head.seq + 1, ..Ran::default() }, Pending::default());
-    for job in &mut *jobs {
+    let mut ready = Ready {
+        first_seq: loaded.view.head.seq + 1,
+        loaded,
+        pending: Pending::default(),
+        raised: 0,
+        savings: Vec::new(),
+        lines: Vec::new(),
+        touches: jobs.iter().any(|job| job.touches()),
+    };
+    for job in jobs {
         // What an earlier change has done may have this one need other rows.
         loop {
-            let missing = loaded.missing(job.needs(&loaded.view));
+            let missing = ready.loaded.missing(job.needs(&ready.loaded.view));
             if missing.is_empty() {
                 break;
             }
-            raised += i64::from(pending.catalogue);
-            Box::pin(apply(client, &std::mem::take(&mut pending), &loaded.view)).await?;
-            loaded.load(client, &missing).await?;
+            ready.raised += i64::from(ready.pending.catalogue);
+            Box::pin(apply(client, &std::mem::take(&mut ready.pending), &ready.loaded.view)).await?;
+            ready.loaded.load(client, &missing).await?;
         }
-        for write in job.decide(&loaded.view).map_err(Stopped::Defect)? {
-            pending.note(&write, &loaded.view);
-            ran.note(&write);
-            loaded.apply(write);
+        for write in job.decide(&ready.loaded.view).map_err(Stopped::Defect)? {
+            ready.note(write);
         }
     }
-    raised += i64::from(pending.catalogue);
-    Box::pin(apply(client, &pending, &loaded.view)).await?;
-    ran.remembered = loaded.remember(raised);
-    ran.has_written = !ran.lines.is_empty();
-    if !ran.has_written && jobs.iter().any(|job| job.touches()) {
-        client.batch_execute(TOUCH).await?;
-        ran.has_written = true;
-    }
-    Ok(ran)
+    Ok(ready)
 }
 
-impl Ran {
-    /// Notes what the observer is told of a write.
-    fn note(&mut self, write: &Write) {
-        match write {
+/// All that is left of a transaction, sent at once: what is polled first is sent first.
+async fn write_and_commit(session: &Session, ready: &Ready) -> Result<(), Error> {
+    let client = &session.client;
+    let written = async {
+        if ready.lines.is_empty() {
+            return Ok(client.batch_execute(TOUCH).await?);
+        }
+        apply(client, &ready.pending, &ready.loaded.view).await
+    };
+    let committed = async { Ok(client.batch_execute("COMMIT").await?) };
+    tokio::try_join!(biased; written, committed)?;
+    Ok(())
+}
+
+impl Ready {
+    /// Notes a write that was decided.
+    fn note(&mut self, write: Write) {
+        self.pending.note(&write, &self.loaded.view);
+        match &write {
             Write::InsertBooking { request_id, .. } => self.savings.push((Saving::Booking, request_id.clone())),
             Write::UpdateBooking { booking, request_id } => {
                 let is_final = booking.status == Status::Cancelled;
@@ -312,5 +365,6 @@ impl Ran {
             Write::AppendRecord { line, .. } => self.lines.push(line.clone()),
             _ => {}
         }
+        self.loaded.apply(write);
     }
 }

@@ -1,7 +1,7 @@
 //! The one connection that writes, of each scheduler: group commit.
 //!
-//! All jobs that wait while one transaction is being made durable become the next transaction. Their callers are answered after its commit
-//! and never before. Each job is decided before anything is written, so a refusal leaves nothing behind. [`commit`] says what a failure
+//! All jobs that wait while one transaction is being made durable become the next transaction, with those that come until it has the lock on
+//! the trail's head. Their callers are answered after its commit and never before. Each job is decided before anything is written, so a refusal leaves nothing behind. [`commit`] says what a failure
 //! means for each job, and [`settle`] how an outcome is found out that a broken connection has hidden.
 //!
 //! The writer is a thread with a runtime of its own: what it tells its observer may wait for a file, and its connection must not wait for
@@ -9,6 +9,7 @@
 
 mod commit;
 mod job;
+mod part;
 mod session;
 mod settle;
 
@@ -81,6 +82,7 @@ impl Writer {
                     remembered: Remembered::default(),
                     clock,
                     observer,
+                    told: Vec::new(),
                 };
                 Thread { committer, failed: failed_of_thread }.run(batches).await;
             });
@@ -152,7 +154,9 @@ impl Thread {
                 let rest = batch.split_off(batch.len().min(MAX_JOBS));
                 let mut jobs = std::mem::replace(&mut batch, rest);
                 let begun = Instant::now();
-                let committed = self.committer.commit(&mut jobs).await;
+                // Those that were taken and did not fit come before those that wait.
+                let late = batch.is_empty().then_some(&mut batches);
+                let committed = self.committer.commit(&mut jobs, late).await;
                 self.committer.observer.ended(jobs.len(), begun.elapsed());
                 self.tell(&committed);
                 for (job, outcome) in jobs.into_iter().zip(committed.outcomes) {

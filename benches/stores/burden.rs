@@ -1,0 +1,44 @@
+//! Processor time that is used beside pgbench: as much of it in a second as the services and their clients had used beside PostgreSQL.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// How many threads share the work: one for each of the processors of a small machine.
+const THREADS: u32 = 2;
+/// How long a thread works or rests until it looks at its time again: about as long as a booking takes.
+const SLICE: Duration = Duration::from_micros(100);
+
+/// Runs something while so much of a processor's time (2.0 is that of two processors) is used beside it, as far as it can be had. Gives what was
+/// used too.
+pub fn beside<T>(processors: f64, run: impl FnOnce() -> T) -> (T, f64) {
+    let is_over = AtomicBool::new(false);
+    let each = processors / f64::from(THREADS);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| work(each, &is_over))).collect();
+        let ran = run();
+        is_over.store(true, Ordering::Relaxed);
+        (ran, threads.into_iter().map(|thread| thread.join().expect("it only counts")).sum())
+    })
+}
+
+/// Works so much of the time. What it could not have it makes up for. Gives how much it had.
+fn work(share: f64, is_over: &AtomicBool) -> f64 {
+    let begun = Instant::now();
+    let used = || {
+        let used = clock_gettime(ClockId::ThreadCPUTime);
+        used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
+    };
+    while !is_over.load(Ordering::Relaxed) {
+        if used() >= share * begun.elapsed().as_secs_f64() {
+            std::thread::sleep(SLICE);
+            continue;
+        }
+        let until = Instant::now() + SLICE;
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+    }
+    used() / begun.elapsed().as_secs_f64()
+}
