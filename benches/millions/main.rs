@@ -101,7 +101,8 @@ fn main() -> Outcome<()> {
     agenda::fill(folder.path(), bookings)?;
     let bytes = std::fs::metadata(folder.path().join("sctec.db"))?.len();
     eprintln!("{bookings} bookings, {} MB of database, made in {:.0?}", bytes / 1_000_000, begun.elapsed());
-    let folder = if storage::is_postgres() { moved(&folder)? } else { folder };
+    // The folder in SQLite is removed when it was moved: the disk need not have room for all of it twice for long.
+    let folder = if storage::is_postgres() { moved(folder)? } else { folder };
 
     let begun = Instant::now();
     let mut services = Services::start_in(folder, &[]);
@@ -166,13 +167,14 @@ fn new_agenda() -> TempDir {
 }
 
 /// Moves an agenda to PostgreSQL. Returns the folder of a scheduler that uses it there.
-fn moved(from: &TempDir) -> Outcome<TempDir> {
+fn moved(from: TempDir) -> Outcome<TempDir> {
     let begun = Instant::now();
     let folder = tempfile::tempdir()?;
     let source = format!("sqlite:{}", from.path().display());
     let moved = run(&["migrate", "--from", &source, "--to", &storage::url(folder.path())]);
     assert!(moved.status.success(), "{moved:?}");
     eprintln!("moved to PostgreSQL in {:.0?}", begun.elapsed());
+    from.close()?;
     Ok(folder)
 }
 
