@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 /// The statement that has two values more than `sql`, the number of rows and a name for them, and that fails unless so many were changed.
 pub fn counted(sql: &str) -> String {
-    let values = (1..).take_while(|nth| sql.contains(&format!("${nth}"))).count();
+    let values = (1..=sql.len()).take_while(|nth| sql.contains(&format!("${nth}"))).count();
     let (expected, what) = (format!("${}::bigint", values + 1), format!("${}::text", values + 2));
     // The text is no number: the server says it in its error.
     format!(

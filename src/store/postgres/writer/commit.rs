@@ -344,7 +344,7 @@ async fn write_and_commit(session: &Session, ready: &Ready) -> Result<(), Error>
         if ready.lines.is_empty() {
             return Ok(client.batch_execute(TOUCH).await?);
         }
-        apply(client, &ready.pending, &ready.loaded.view).await
+        Box::pin(apply(client, &ready.pending, &ready.loaded.view)).await
     };
     let committed = async { Ok(client.batch_execute("COMMIT").await?) };
     tokio::try_join!(biased; written, committed)?;
