@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use self::commit::{Committed, Committer};
 use self::job::{Changing, Job, Probing};
+use self::part::MAX_JOBS;
 use self::session::Session;
 use super::connect::Connector;
 use super::load::Remembered;
@@ -32,8 +33,6 @@ use crate::store::joined::JoinOnDrop;
 use crate::store::observer::Observer;
 use crate::time::Clock;
 
-/// The most jobs in one transaction: bounds how long the first of them waits.
-const MAX_JOBS: usize = 1024;
 /// How long a failed write counts against the database, unless one has succeeded since.
 const FAILURE_COUNTS: Duration = Duration::from_secs(10);
 

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use super::MAX_JOBS;
 use super::job::Job;
 use crate::batch::Batches;
+
+/// The most jobs in one transaction: bounds how long the first of them waits.
+pub const MAX_JOBS: usize = 1024;
 
 /// The jobs that wait for a transaction.
 pub type Waiting = Batches<Box<dyn Job>>;
