@@ -87,8 +87,7 @@ pub fn check(line: &[u8]) -> Result<Link<'_>, Misshapen> {
     }
 }
 
-/// The kind of the bytes after the last line break. The caller leaves out the zeros that a loss of power may leave at the end of a
-/// file.
+/// The kind of the bytes after the last line break, [`without_zeros`].
 pub fn rest(bytes: &[u8]) -> Rest<'_> {
     if bytes.iter().any(u8::is_ascii_control) {
         return Rest::Other;
@@ -106,6 +105,12 @@ pub fn rest(bytes: &[u8]) -> Rest<'_> {
         (Ok(_), HASH_DIGITS, b"\"}") => check(bytes).map_or(Rest::Other, Rest::Whole),
         _ => Rest::Other,
     }
+}
+
+/// The bytes without the zeros at their end. After a power failure a file may have its new length without its new bytes; it then
+/// ends with zeros.
+pub fn without_zeros(rest: &[u8]) -> &[u8] {
+    &rest[..rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)]
 }
 
 /// The instant and the event of a line that begins as a record does.

@@ -1,8 +1,9 @@
 //! Verification: whether files hold a whole and unchanged trail.
 //!
 //! The bytes are checked as they are; a record is never serialised again for comparison. Each byte is read once, and a record's
-//! fields are found from the two ends of its line, so almost all of the time is spent in SHA-256. Memory does not grow with the
-//! file. There are two kinds of finding:
+//! fields are found from the two ends of its line, so almost all of the time is spent in SHA-256. That part is done on all cores: a
+//! [`Checker`] checks lines in any order, and the [`Verifier`] joins what was found in the order of the lines. Memory does not grow
+//! with the file. There are two kinds of finding:
 //!
 //! - **tampered**: a line is not a record, its hash is wrong, it does not follow the record before, or it differs from a head
 //!   that was noted elsewhere;
@@ -13,24 +14,31 @@
 //! records: the database's head, or a head noted elsewhere. The same is true of a trail that somebody rewrote from its first
 //! record with new hashes.
 
+mod checked;
 mod found;
 
 use rust_i18n::t;
 
+pub use self::checked::{Checked, Checker};
+use self::checked::{Part, Record, Run, WrongLines, has_a_beginning};
 pub use self::found::{Anchor, Before, DatabaseNow, Fault, FileSeen, Held, Report, Torn, Verdict, Wrong};
-use super::chain::{HASH_DIGITS, Link};
-use super::contested::contradiction;
+use super::chain::HASH_DIGITS;
 use super::shape::{self, Misshapen};
 
 /// The most faults that are kept for the report. Further faults are only counted.
 const FAULTS_KEPT: usize = 5;
+
+/// A hash, as its digits.
+type Hash = [u8; HASH_DIGITS];
+/// An instant, as a record writes it.
+type Instant = [u8; shape::INSTANT_LENGTH];
 
 /// The last line that was taken, as the end of the chain.
 #[derive(Clone, Copy)]
 struct Last {
     seq: u64,
     /// `None` after a line whose hash cannot be read.
-    hash: Option<[u8; HASH_DIGITS]>,
+    hash: Option<Hash>,
 }
 
 /// The beginning of the files, if they do not begin with the trail's first record.
@@ -39,14 +47,14 @@ struct Begins {
     /// How many records come before the files.
     after: u64,
     /// The hash of the last record before the files, as the first record in them gives it.
-    prev: Vec<u8>,
+    prev: Hash,
     /// The place to report if that hash is wrong.
     line: u64,
     offset: u64,
     file: usize,
 }
 
-/// Verifies files as their bytes come.
+/// Verifies files: takes their lines in order, as a [`Checker`] has checked them.
 #[derive(Clone)]
 pub struct Verifier {
     /// Sorted by number.
@@ -61,9 +69,9 @@ pub struct Verifier {
     last: Option<Last>,
     begins: Option<Begins>,
     /// The last record whose bytes give its hash.
-    sound: Option<(u64, [u8; HASH_DIGITS])>,
+    sound: Option<(u64, Hash)>,
     records: u64,
-    span: Option<([u8; shape::INSTANT_LENGTH], [u8; shape::INSTANT_LENGTH])>,
+    span: Option<(Instant, Instant)>,
     faults: Vec<Fault>,
     fault_count: u64,
     torn: Option<Torn>,
@@ -105,41 +113,47 @@ impl Verifier {
         self.line = 0;
     }
 
-    /// Takes the whole lines at the beginning of `bytes` and returns how many bytes they are. The caller passes the rest again
-    /// with more bytes after it, or passes it to [`Verifier::end_file`].
-    pub fn take(&mut self, bytes: &[u8]) -> usize {
-        let mut taken = 0;
-        while let Some(length) = memchr::memchr(b'\n', &bytes[taken..]) {
-            self.take_line(&bytes[taken..taken + length]);
-            taken += length + 1;
-        }
-        taken
+    /// What checks lines for this verification, on any thread.
+    pub fn checker(&self) -> Checker {
+        Checker { anchored: self.anchors.iter().map(|(anchor, _)| anchor.seq).collect() }
     }
 
-    /// Records a line that is too long to be a record. `length` includes the line break.
-    pub fn take_too_long(&mut self, length: u64) {
+    /// Takes the next whole lines, as a [`Checker`] has checked them.
+    pub fn take(&mut self, checked: Checked) {
+        self.is_trail |= checked.is_trail;
+        for part in checked.parts {
+            match part {
+                Part::Records(run) => self.take_run(&run),
+                Part::Wrong(lines) => self.take_wrong(lines),
+            }
+        }
+    }
+
+    /// Takes a line that is too long to be a record, given with its first bytes. `length` includes the line break.
+    pub fn take_too_long(&mut self, begin: &[u8], length: u64) {
         self.line += 1;
+        self.is_trail |= has_a_beginning(begin);
         let expected = self.expected();
         self.fault(expected, Wrong::NotARecord(Misshapen::TooLong));
         self.last = Some(Last { seq: expected, hash: None });
         self.file().bytes += length;
     }
 
-    /// Ends a file. `rest` are the bytes after its last line break.
+    /// Ends a file. `rest` are the bytes after its last line break: the beginning of a line.
     pub fn end_file(&mut self, rest: &[u8], is_last: bool) {
         if rest.is_empty() {
             return;
         }
         self.line += 1;
-        self.look_for_a_record(rest);
+        self.is_trail |= has_a_beginning(rest);
         let expected = self.expected();
         if !is_last {
             self.fault(expected, Wrong::EndsWithinALine);
         } else if self.was_closed() {
             self.fault(expected, Wrong::ClosedWithinALine);
-        } else if self.may_be_torn(without_zeros(rest)) {
+        } else if self.may_be_torn(shape::without_zeros(rest)) {
             self.torn = Some(Torn { offset: self.file().bytes, bytes: rest.len() as u64 });
-            self.torn_bytes = without_zeros(rest).to_vec();
+            self.torn_bytes = shape::without_zeros(rest).to_vec();
         } else {
             self.fault(expected, Wrong::Garbage);
         }
@@ -231,11 +245,6 @@ impl Verifier {
         self.files.last_mut().expect("a file begins before its bytes come")
     }
 
-    /// Notes whether a line, or the beginning of a line that is too long, begins like a record.
-    pub fn look_for_a_record(&mut self, line: &[u8]) {
-        self.is_trail = self.is_trail || memchr::memmem::find(line, shape::FIRST_FIELD).is_some();
-    }
-
     /// The number that the next record should have.
     fn expected(&self) -> u64 {
         self.last.map_or_else(|| self.named.unwrap_or(1), |last| last.seq.saturating_add(1))
@@ -256,53 +265,68 @@ impl Verifier {
         }
     }
 
-    fn take_line(&mut self, line: &[u8]) {
+    /// Takes records of which each follows the one before it.
+    fn take_run(&mut self, run: &Run) {
         self.line += 1;
-        self.look_for_a_record(line);
-        match shape::check(line) {
-            Ok(link) if link.hash_is_right() => self.take_record(line, &link),
-            shaped => {
-                let expected = self.expected();
-                let hash = shaped.as_ref().ok().and_then(|link| link.hash.try_into().ok());
-                self.fault(expected, diagnose(line, shaped));
-                // The line counts as the expected record, so that one changed line is one fault.
-                self.last = Some(Last { seq: expected, hash });
-            }
+        self.take_record(&run.first, run.contest.as_deref());
+        self.file().bytes += run.first_bytes;
+        if run.more > 0 {
+            self.line += run.more;
+            self.go_on_to(&run.last, run.more);
+            self.file().bytes += run.more_bytes;
         }
-        self.file().bytes += line.len() as u64 + 1;
     }
 
     /// Takes a record with a right hash and checks that it follows the one before.
-    fn take_record(&mut self, line: &[u8], link: &Link<'_>) {
-        let found = link.seq;
+    fn take_record(&mut self, record: &Record, contest: Option<&str>) {
+        let found = record.seq;
         match self.last {
-            None => self.take_first(link),
+            None => self.take_first(record),
             Some(last) => {
-                if let Some((seq, wrong)) = self.wrong_after(last, link) {
+                if let Some((seq, wrong)) = self.wrong_after(last, found, &record.prev) {
                     self.fault(seq, wrong);
                 }
             }
         }
-        self.check_anchors(found, link.hash, found);
-        if let Some(why) = contradiction(line) {
-            self.fault(found, Wrong::Contest { seq: found, why });
+        self.check_anchors(found, &record.hash, found);
+        if let Some(why) = contest {
+            self.fault(found, Wrong::Contest { seq: found, why: why.to_owned() });
         }
         self.first = self.first.or(Some(found));
-        let hash = link.hash.try_into().ok();
-        self.last = Some(Last { seq: found, hash });
-        self.sound = hash.map(|hash| (found, hash)).or(self.sound);
-        self.records += 1;
         let file = self.file();
-        file.records = Some((file.records.map_or(found, |(first, _)| first), found));
-        // The shape was checked, so the line has an instant.
-        if let Some(at) = line.get(shape::INSTANT).and_then(|at| at.try_into().ok()) {
-            self.span = Some((self.span.map_or(at, |(first, _)| first), at));
+        file.records = file.records.or(Some((found, found)));
+        self.go_on_to(record, 1);
+    }
+
+    /// Makes a record the last one, `count` records after the last one so far.
+    fn go_on_to(&mut self, record: &Record, count: u64) {
+        let (seq, hash) = (record.seq, record.hash);
+        self.last = Some(Last { seq, hash: Some(hash) });
+        self.sound = Some((seq, hash));
+        self.records += count;
+        let file = self.file();
+        file.records = file.records.map(|(first, _)| (first, seq));
+        self.span = Some((self.span.map_or(record.at, |(first, _)| first), record.at));
+    }
+
+    /// Takes lines that are not records. Each counts as the expected record, so that one changed line is one fault.
+    fn take_wrong(&mut self, lines: WrongLines) {
+        let WrongLines { first, count, bytes, last_hash } = lines;
+        let (expected, line, begin) = (self.expected(), self.line, self.file().bytes);
+        self.fault_count += count - first.len() as u64;
+        for (nth, (offset, wrong)) in (0..).zip(first) {
+            self.line = line + nth + 1;
+            self.file().bytes = begin + offset;
+            self.fault(expected.saturating_add(nth), wrong);
         }
+        self.line = line + count;
+        self.file().bytes = begin + bytes;
+        self.last = Some(Last { seq: expected.saturating_add(count - 1), hash: last_hash });
     }
 
     /// The fault of a record that does not follow the last one, with the number to report it under.
-    fn wrong_after(&self, last: Last, link: &Link<'_>) -> Option<(u64, Wrong)> {
-        let (expected, found) = (last.seq.saturating_add(1), link.seq);
+    fn wrong_after(&self, last: Last, found: u64, prev: &[u8]) -> Option<(u64, Wrong)> {
+        let expected = last.seq.saturating_add(1);
         if found > expected {
             return Some((expected, Wrong::Missing { expected, found }));
         }
@@ -315,17 +339,17 @@ impl Verifier {
                 _ => (expected, Wrong::OutOfOrder { expected, found }),
             });
         }
-        last.hash.is_some_and(|hash| hash != link.prev).then_some((found, Wrong::NotLinked(found)))
+        last.hash.is_some_and(|hash| hash != prev).then_some((found, Wrong::NotLinked(found)))
     }
 
     /// Takes the first record of all files. An anchor may confirm the record before it: the trail's beginning, or a noted head.
-    fn take_first(&mut self, link: &Link<'_>) {
-        let after = link.seq - 1;
-        match self.check_anchors(after, link.prev, link.seq) {
+    fn take_first(&mut self, record: &Record) {
+        let after = record.seq - 1;
+        match self.check_anchors(after, &record.prev, record.seq) {
             Some(Held::Yes) => self.elsewhere = after,
             None if after > 0 => {
                 let (file, line, offset) = (self.files.len() - 1, self.line, self.file().bytes);
-                self.begins = Some(Begins { after, prev: link.prev.to_vec(), line, offset, file });
+                self.begins = Some(Begins { after, prev: record.prev, line, offset, file });
             }
             _ => {}
         }
@@ -361,35 +385,11 @@ impl Verifier {
             // A whole record must also have a right hash and follow the last one.
             shape::Rest::Whole(link) => link,
         };
-        let follows = self.last.is_none_or(|last| self.wrong_after(last, &link).is_none());
+        let follows = self.last.is_none_or(|last| self.wrong_after(last, link.seq, link.prev).is_none());
         let is_known = |seq, hash: &[u8]| {
             self.anchors.iter().all(|(anchor, _)| anchor.seq != seq || anchor.hash.as_bytes() == hash)
         };
         link.hash_is_right() && follows && is_known(link.seq - 1, link.prev) && is_known(link.seq, link.hash)
-    }
-}
-
-/// The bytes without the zeros at their end. After a power failure a file may have its new length without its new bytes; it then
-/// ends with zeros.
-fn without_zeros(rest: &[u8]) -> &[u8] {
-    &rest[..rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)]
-}
-
-/// The fault of a line that is not a valid record.
-fn diagnose(line: &[u8], shaped: Result<Link<'_>, Misshapen>) -> Wrong {
-    if line.trim_ascii().is_empty() {
-        return Wrong::Blank;
-    }
-    if line.ends_with(b"\r") {
-        return Wrong::CarriageReturn;
-    }
-    // Inside a string quotation marks are escaped, so each of these begins a record.
-    if memchr::memmem::find_iter(line, shape::FIRST_FIELD).nth(1).is_some() {
-        return Wrong::TwoOnALine;
-    }
-    match shaped {
-        Ok(link) => Wrong::Changed(link.seq),
-        Err(why) => Wrong::NotARecord(why),
     }
 }
 

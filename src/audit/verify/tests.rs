@@ -1,9 +1,11 @@
 //! Every kind of damage to a trail is found, and is reported as the right kind.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::access::Caller;
 use crate::agenda::{Booking, Scientist, SlotRange, Status};
-use crate::audit::chain::ChainHead;
+use crate::audit::chain::{ChainHead, Link};
 use crate::audit::record::{Event, Process};
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
@@ -68,6 +70,15 @@ fn trail(records: usize) -> (Vec<Vec<u8>>, ChainHead) {
     (lines.collect(), head)
 }
 
+impl Verifier {
+    /// Takes the whole lines at the beginning of `bytes`, each checked by itself. Returns how many bytes they are.
+    fn take_lines(&mut self, bytes: &[u8]) -> usize {
+        let checker = self.checker();
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        lines.inspect(|line| self.take(checker.check(line))).map(<[u8]>::len).sum()
+    }
+}
+
 fn anchors(head: &ChainHead) -> Vec<Anchor> {
     let genesis = ChainHead::genesis(IDENTITY);
     [(genesis.seq, genesis.hash), (head.seq, head.hash.clone())]
@@ -76,7 +87,7 @@ fn anchors(head: &ChainHead) -> Vec<Anchor> {
 }
 
 fn finish(mut verifier: Verifier, bytes: &[u8]) -> Report {
-    let taken = verifier.take(bytes);
+    let taken = verifier.take_lines(bytes);
     verifier.end_file(&bytes[taken..], true);
     verifier.finish(None)
 }
@@ -94,7 +105,7 @@ fn states(anchors: Vec<Anchor>, lines: &[Vec<u8>]) -> Vec<Verifier> {
     let mut states = Vec::new();
     for line in lines {
         states.push(verifier.clone());
-        verifier.take(line);
+        verifier.take_lines(line);
     }
     states
 }
@@ -299,7 +310,7 @@ fn records_after_the_databases_head_are_found() {
     let (lines, _) = trail(3);
     let mut verifier = Verifier::new(Vec::new());
     verifier.begin_file("audit.jsonl", None);
-    verifier.take(&lines.concat());
+    verifier.take_lines(&lines.concat());
     let database = |head| DatabaseNow { head, ..DatabaseNow::default() };
     assert_eq!(verifier.clone().finish(Some(&database(3))).verdict, Verdict::Whole);
     assert_eq!(first_fault(&verifier.clone().finish(Some(&database(2)))), &Wrong::BeyondTheDatabase(2));
@@ -316,7 +327,7 @@ fn a_torn_line_is_compared_with_the_next_record_of_the_database() {
     let database = DatabaseNow { head: 3, next: Some(next.to_vec()), ..DatabaseNow::default() };
     let mut verifier = Verifier::new(Vec::new());
     verifier.begin_file("audit.jsonl", None);
-    verifier.take(&lines[..2].concat());
+    verifier.take_lines(&lines[..2].concat());
     let with = |rest: &[u8]| {
         let mut verifier = verifier.clone();
         verifier.end_file(rest, true);
@@ -359,7 +370,7 @@ fn the_database_confirms_the_records_before_the_files() {
     for named in [None, Some(3)] {
         let mut verifier = Verifier::new(Vec::new());
         verifier.begin_file("audit.jsonl", named);
-        verifier.take(&lines[2..].concat());
+        verifier.take_lines(&lines[2..].concat());
         assert_eq!(verifier.begins_after(), Some(2));
         let with = |before| verifier.clone().finish(Some(&DatabaseNow { head: 5, before, next: None }));
         let report = with(before(1, true));
@@ -378,7 +389,7 @@ fn the_chain_continues_across_files_and_begins_where_a_name_or_a_head_says() {
         let mut verifier = Verifier::new(anchors);
         for (index, (starts_at, bytes)) in files.iter().enumerate() {
             verifier.begin_file(&index.to_string(), *starts_at);
-            let taken = verifier.take(bytes);
+            let taken = verifier.take_lines(bytes);
             verifier.end_file(&bytes[taken..], index + 1 == files.len());
         }
         verifier.finish(None)
@@ -431,11 +442,92 @@ fn a_line_that_is_too_long_is_one_fault() {
     let (lines, _) = trail(2);
     let mut verifier = Verifier::new(Vec::new());
     verifier.begin_file("audit.jsonl", None);
-    verifier.take(&lines[0]);
-    verifier.take_too_long(17 << 20);
+    verifier.take_lines(&lines[0]);
+    verifier.take_too_long(b"{", 17 << 20);
     let report = verifier.finish(None);
     assert_eq!(
         (report.verdict, report.faults[0].line, report.files[0].bytes),
         (Verdict::Tampered, 2, (17 << 20) + lines[0].len() as u64)
     );
+}
+
+/// A trail that somebody has damaged in several ways, one after the other.
+fn damaged() -> impl Strategy<Value = (Vec<u8>, Vec<Anchor>)> {
+    const MOST: usize = 12;
+    let damages = prop::collection::vec((0..8usize, any::<prop::sample::Index>(), any::<u8>()), 0..6);
+    let noted = prop::collection::vec((0..=MOST, prop::bool::weighted(0.8)), 0..3);
+    (damages, noted).prop_map(|(damages, noted)| {
+        let (mut lines, _) = trail(MOST);
+        let hashes: Vec<String> = lines
+            .iter()
+            .map(|line| String::from_utf8(Link::of(&line[..line.len() - 1]).unwrap().hash.to_vec()).unwrap())
+            .collect();
+        let noted = noted.into_iter().map(|(seq, is_right)| {
+            let hash = if seq == 0 { ChainHead::genesis(IDENTITY).hash } else { hashes[seq - 1].clone() };
+            let seq = if is_right { seq } else { seq + 1 };
+            Anchor { seq: seq as u64, hash, from: "x".to_owned() }
+        });
+        for (kind, at, byte) in damages {
+            if lines.is_empty() {
+                break;
+            }
+            let index = at.index(lines.len());
+            let at_byte = at.index(lines[index].len().max(1));
+            match kind {
+                0 => drop(lines.remove(index)),
+                1 => lines.insert(index, lines[index].clone()),
+                2 => lines.swap(index, usize::from(byte) % MOST % (index + 1)),
+                3 => lines[index].truncate(at_byte),
+                4 => lines.insert(index, b"\n".repeat(usize::from(byte % 9))),
+                5 => lines.insert(index, vec![byte; 3]),
+                6 => drop(lines[index].pop()),
+                _ => {
+                    let line = &mut lines[index];
+                    line.splice(line.len().saturating_sub(1).., *b"\r\n");
+                }
+            }
+        }
+        (lines.concat(), noted.collect())
+    })
+}
+
+proptest! {
+    #[test]
+    fn lines_that_were_checked_together_give_the_report_of_lines_checked_one_by_one(
+        (bytes, anchors) in damaged(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        named in prop::option::of(1..4u64),
+        second in any::<bool>(),
+    ) {
+        let files = if second { vec![&bytes[..], &bytes[..]] } else { vec![&bytes[..]] };
+        let report = |take: &dyn Fn(&mut Verifier, &[u8])| {
+            let mut verifier = Verifier::new(anchors.clone());
+            for (nth, bytes) in files.iter().enumerate() {
+                verifier.begin_file("x", named);
+                let whole = memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1);
+                take(&mut verifier, &bytes[..whole]);
+                verifier.end_file(&bytes[whole..], nth + 1 == files.len());
+            }
+            verifier.finish(None)
+        };
+        let one_by_one = report(&|verifier, bytes| assert_eq!(verifier.take_lines(bytes), bytes.len()));
+        let together = report(&|verifier, bytes| {
+            let mut ends: Vec<usize> = memchr::memchr_iter(b'\n', bytes).map(|end| end + 1).collect();
+            if !ends.is_empty() {
+                let mut wanted: Vec<usize> = cuts.iter().map(|cut| ends[cut.index(ends.len())]).collect();
+                wanted.sort_unstable();
+                ends = wanted;
+            }
+            let checker = verifier.checker();
+            let begins = std::iter::once(0).chain(ends.iter().copied());
+            let ends = ends.iter().copied().chain([bytes.len()]);
+            // The last piece is checked first: the order makes no difference.
+            let mut checked: Vec<Checked> = Vec::new();
+            for (begin, end) in begins.zip(ends).collect::<Vec<_>>().into_iter().rev() {
+                checked.push(checker.check(&bytes[begin..end]));
+            }
+            checked.into_iter().rev().for_each(|checked| verifier.take(checked));
+        });
+        prop_assert_eq!(format!("{:?}", one_by_one), format!("{:?}", together));
+    }
 }

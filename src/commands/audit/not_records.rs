@@ -5,7 +5,6 @@
 
 use rust_i18n::t;
 
-use super::lines::Line;
 use crate::commands::output::tell;
 
 /// Where a line stands.
@@ -33,15 +32,15 @@ impl NotRecords {
         Self { is_trail, ..Self::default() }
     }
 
-    /// Counts a line, if it had to be a record and is none by `is_record`. Returns whether it was counted.
-    pub fn note(&mut self, line: &Line<'_>, at: At, is_record: impl FnOnce(&[u8]) -> bool) -> bool {
-        let must_be_record = self.is_trail && at.is_whole;
-        let counts = must_be_record && !matches!(line, Line::Bytes(line) if is_record(line));
-        if counts {
-            self.count += 1;
-            self.first = self.first.or(at.number);
-        }
-        counts
+    /// Whether a line there must be a record.
+    pub fn must_be_record(&self, is_whole: bool) -> bool {
+        self.is_trail && is_whole
+    }
+
+    /// Counts lines that had to be records and are none. The first of them has this number, if it is known.
+    pub fn note(&mut self, count: u64, first: Option<u64>) {
+        self.count += count;
+        self.first = self.first.or(first);
     }
 
     /// Names the lines that were counted, in one message for all of them, and forgets them. Returns whether there were any.

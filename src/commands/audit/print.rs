@@ -148,6 +148,24 @@ impl<W: Write> Printer<W> {
         }
     }
 
+    /// Takes the lines of `count` records at once, without the last line break, if the format needs nothing else of them. If it does,
+    /// the result is false, and each is to be given with [`Printer::record`].
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn lines(&mut self, lines: &[u8], count: u64) -> io::Result<bool> {
+        match &mut self.format {
+            Format::Jsonl(out) => {
+                out.write_all(lines)?;
+                out.write_all(b"\n")?;
+            }
+            Format::Count(_) => {}
+            Format::Csv(_) | Format::Table { .. } | Format::Rows { .. } => return Ok(false),
+        }
+        self.count += count;
+        Ok(true)
+    }
+
     /// The number of records whose details could not be read.
     pub fn unread(&self) -> u64 {
         self.unread

@@ -10,16 +10,18 @@ use rust_i18n::t;
 use super::args::AuditArgs;
 use super::foreign;
 use super::inputs::{self, Input, OpenFile};
+use super::judged::{Judged, JudgedLines, Wanted};
 use super::kept::Kept;
-use super::lines::{Line, Lines};
+use super::lines::{LINE_MAX, Line, Lines};
 use super::not_records::{At, NotRecords};
+use super::pieces::{Found, Pieces};
 use super::print::Printer;
 use super::reading::cannot_read;
 use super::source::{Source, Watched, is_damage, tell_damage};
 use crate::audit::chain::Link;
 use crate::audit::fields::Record;
 use crate::audit::files;
-use crate::audit::filter::{Filter, Verdict, is_record, reads_as_record, without_mark};
+use crate::audit::filter::{Filter, Verdict};
 use crate::audit::form::Foreign;
 use crate::commands::output::{CANNOT_WRITE, tell};
 use crate::commands::progress::progress_bar;
@@ -92,10 +94,15 @@ impl<W: Write> Search<W> {
     /// # Errors
     /// When the output cannot be written.
     pub fn print(&mut self, line: &[u8]) -> anyhow::Result<()> {
+        self.print_above(line, &ProgressBar::hidden())
+    }
+
+    /// The same above a progress bar.
+    fn print_above(&mut self, line: &[u8], bar: &ProgressBar) -> anyhow::Result<()> {
         let Verdict::Wanted(record) = self.filter.judge(line) else { return Ok(()) };
         self.printer.record(line, &record).context(CANNOT_WRITE)?;
         if self.printer.table_is_full() {
-            self.printer.print_table().context(CANNOT_WRITE)?;
+            bar.suspend(|| self.printer.print_table()).context(CANNOT_WRITE)?;
         }
         Ok(())
     }
@@ -161,7 +168,7 @@ impl<W: Write> Search<W> {
         let bar = if self.shows_progress { progress_bar(length) } else { ProgressBar::hidden() };
         (self.reached, self.lines) = (None, 0);
         self.begin(open.is_trail);
-        let read = self.read_lines(bar.wrap_read(&open.file), name, &bar);
+        let read = self.read_pieces(bar.wrap_read(&open.file), name, &bar);
         bar.finish_and_clear();
         self.tell_not_records(name);
         let last = last.or(self.reached);
@@ -283,6 +290,64 @@ impl<W: Write> Search<W> {
         }
     }
 
+    /// Reads a file to its end, on all cores.
+    fn read_pieces(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
+        self.printer.flush().context(CANNOT_WRITE)?;
+        let source = Source::of(input).with_context(|| cannot_read(name))?;
+        if let Source::Foreign(foreign, _) = source {
+            self.tell_foreign(foreign, name);
+            return Ok(());
+        }
+        let is_gzip = matches!(source, Source::Gzip(_));
+        let (filter, must_be_records) = (self.filter.clone(), self.not_records.must_be_record(true));
+        let mut pieces = Pieces::new(LINE_MAX + 1);
+        let look = |bytes: &[u8]| JudgedLines::of(bytes, &filter, must_be_records);
+        let read = pieces.read(source, look, |found| match found {
+            Found::Lines(bytes, judged) => {
+                if is_gzip {
+                    self.reached = judged.reached.or(self.reached);
+                }
+                self.take(bytes, &judged, bar)
+            }
+            Found::TooLong { is_whole, .. } => self.take_last(&Line::TooLong, is_whole),
+        })?;
+        read.with_context(|| cannot_read(name))?;
+        let rest = pieces.rest();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        if is_gzip {
+            self.reached = Link::of(rest).map(|link| link.seq).or(self.reached);
+        }
+        self.take_last(&Line::Bytes(rest), false)
+    }
+
+    /// Judges the next line by itself.
+    fn take_last(&mut self, line: &Line<'_>, is_whole: bool) -> anyhow::Result<()> {
+        self.lines += 1;
+        self.judge(line, At { number: Some(self.lines), is_whole })
+    }
+
+    /// Takes what was found in the next whole lines.
+    fn take(&mut self, bytes: &[u8], judged: &JudgedLines, bar: &ProgressBar) -> anyhow::Result<()> {
+        for Wanted { place, count } in &judged.wanted {
+            let lines = &bytes[place.clone()];
+            if self.kept.is_none() && self.printer.lines(lines, *count).context(CANNOT_WRITE)? {
+                continue;
+            }
+            for line in lines.split(|byte| *byte == b'\n') {
+                match &mut self.kept {
+                    Some(kept) => kept.keep(line).with_context(cannot_keep)?,
+                    None => self.print_above(line, bar)?,
+                }
+            }
+        }
+        self.broken += judged.broken;
+        self.not_records.note(judged.not_records, judged.first_not_record.map(|first| self.lines + first));
+        self.lines += judged.lines;
+        Ok(())
+    }
+
     /// Prints or keeps a line if it is a record that is wanted.
     ///
     /// # Errors
@@ -290,24 +355,19 @@ impl<W: Write> Search<W> {
     pub fn judge(&mut self, line: &Line<'_>, at: At) -> anyhow::Result<()> {
         let Some((line, record)) = self.wanted(line, at) else { return Ok(()) };
         match &mut self.kept {
-            Some(kept) => kept.keep(line).with_context(|| t!("cannot write to the temporary file")),
+            Some(kept) => kept.keep(line).with_context(cannot_keep),
             None => self.printer.record(line, &record).context(CANNOT_WRITE),
         }
     }
 
     /// The line without a mark, and what it says, if it is a record that is wanted. Counts what should be a record and is none.
     pub fn wanted<'a>(&mut self, line: &Line<'a>, at: At) -> Option<(&'a [u8], Record<'a>)> {
-        let Line::Bytes(bytes) = line else {
-            self.too_long += u64::from(!self.not_records.note(line, at, is_record));
-            return None;
-        };
-        let bytes = without_mark(bytes);
-        match self.filter.judge(bytes) {
-            Verdict::Wanted(record) => return Some((bytes, record)),
-            Verdict::Broken => self.broken += u64::from(!self.not_records.note(line, at, reads_as_record)),
-            Verdict::Other => {
-                self.not_records.note(line, at, is_record);
-            }
+        match Judged::of(line, &self.filter, self.not_records.must_be_record(at.is_whole)) {
+            Judged::Wanted(line, record) => return Some((line, record)),
+            Judged::NotARecord => self.not_records.note(1, at.number),
+            Judged::Broken => self.broken += 1,
+            Judged::TooLong => self.too_long += 1,
+            Judged::Other => {}
         }
         None
     }
@@ -321,4 +381,8 @@ impl<W: Write> Search<W> {
     pub fn tell_not_records(&mut self, name: &str) {
         self.incomplete |= self.not_records.tell(name);
     }
+}
+
+fn cannot_keep() -> String {
+    t!("cannot write to the temporary file").into_owned()
 }

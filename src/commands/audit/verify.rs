@@ -4,6 +4,7 @@
 //! The service may be writing during the verification. Each record that was committed before the verification began must be in
 //! the files at its end. The files may have no record that is not committed at its end.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -19,6 +20,7 @@ use super::database::outside;
 use super::foreign;
 use super::heads;
 use super::inputs::{self, Input, Next, OpenFile};
+use super::pieces::{Found, Pieces};
 use super::reading::cannot_read;
 use super::report::{self, Database};
 use super::source::Source;
@@ -120,7 +122,7 @@ fn verify(args: &AuditArgs) -> anyhow::Result<(Report, Database)> {
     for head in at_first.iter().flatten() {
         anchors.push(Anchor { seq: head.seq, hash: head.hash.clone(), from: t!("the database").into_owned() });
     }
-    let mut reading = Reading { verifier: Verifier::new(anchors), buffer: vec![0; LINE_MAX], filled: 0 };
+    let mut reading = Reading { verifier: Verifier::new(anchors), pieces: Pieces::new(LINE_MAX) };
     let is_folder = args.files.is_empty();
     let inputs = match &at_first {
         Some([_, head]) if is_folder => folder_inputs(&trail, head.seq)?,
@@ -257,12 +259,10 @@ fn around(path: &Path, trail: &Path, verifier: &Verifier) -> anyhow::Result<Data
         .with_context(|| cannot_read(path))
 }
 
-/// Passes the bytes of the files to the verifier, through one reused buffer.
+/// Passes the lines of the files to the verifier, checked on all cores.
 struct Reading {
     verifier: Verifier,
-    buffer: Vec<u8>,
-    /// The number of bytes in the buffer: the beginning of a line.
-    filled: usize,
+    pieces: Pieces,
 }
 
 impl Reading {
@@ -285,55 +285,33 @@ impl Reading {
         Ok(self.read_to_end(source)?)
     }
 
-    fn read_to_end(&mut self, mut input: impl Read) -> io::Result<()> {
-        loop {
-            let read = match input.read(&mut self.buffer[self.filled..]) {
-                Ok(0) => return Ok(()),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            self.filled += read;
-            let taken = self.verifier.take(&self.buffer[..self.filled]);
-            self.buffer.copy_within(taken..self.filled, 0);
-            self.filled -= taken;
-            if self.filled == self.buffer.len() {
-                self.pass_over_line(&mut input)?;
-            }
-        }
-    }
-
-    /// Skips a line that fills the buffer: no record is that long.
-    fn pass_over_line(&mut self, input: &mut impl Read) -> io::Result<()> {
-        let mut length = self.filled as u64;
-        self.verifier.look_for_a_record(&self.buffer);
-        loop {
-            let read = match input.read(&mut self.buffer) {
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            let end = memchr::memchr(b'\n', &self.buffer[..read]);
-            length += end.map_or(read, |end| end + 1) as u64;
-            if read == 0 || end.is_some() {
-                self.verifier.take_too_long(length);
-                let rest = end.map_or(read, |end| end + 1)..read;
-                self.filled = rest.len();
-                self.buffer.copy_within(rest, 0);
-                return Ok(());
-            }
-        }
+    fn read_to_end(&mut self, input: impl Read) -> io::Result<()> {
+        let Self { verifier, pieces } = self;
+        let checker = verifier.checker();
+        let read = pieces.read::<_, Infallible>(
+            input,
+            |bytes| checker.check(bytes),
+            |found| {
+                match found {
+                    Found::Lines(_, checked) => verifier.take(checked),
+                    Found::TooLong { begin, length, .. } => verifier.take_too_long(begin, length),
+                }
+                Ok(())
+            },
+        );
+        let Ok(read) = read;
+        read
     }
 
     fn end_file(&mut self, is_last: bool) {
-        let rest = std::mem::take(&mut self.filled);
-        self.verifier.end_file(&self.buffer[..rest], is_last);
+        self.verifier.end_file(self.pieces.rest(), is_last);
+        self.pieces.forget_rest();
     }
 
     /// Reads new records, through rotation, while a service is writing `trail` and the files do not reach record `head`.
     fn catch_up(&mut self, mut open: OpenFile, trail: &Path, head: u64) -> anyhow::Result<()> {
         let mut patience = Patience::new(trail);
-        while (self.filled > 0 || self.verifier.reached() < head) && patience.is_left() {
+        while (!self.pieces.rest().is_empty() || self.verifier.reached() < head) && patience.is_left() {
             match open.next(trail)? {
                 Next::Closed(next) => {
                     self.read_to_end(&open.file)?;

@@ -15,7 +15,7 @@ use crate::audit::record::SERVICE;
 use crate::commands::audit::foreign;
 use crate::commands::audit::inputs::Input;
 use crate::commands::audit::lines::{Line, Lines};
-use crate::commands::audit::not_records::{At, NotRecords};
+use crate::commands::audit::not_records::NotRecords;
 use crate::commands::audit::reading::cannot_read;
 use crate::commands::audit::source::{Source as Bytes, Watched, is_damage, tell_damage};
 use crate::commands::output::tell;
@@ -180,8 +180,9 @@ impl Source {
         while open.lines.next().with_context(|| cannot_read(&*origin))?.is_some() {
             open.number += 1;
             let line = open.lines.line();
-            let at = At { number: Some(open.number), is_whole: open.lines.is_whole() };
-            let is_told = open.not_records.note(&line, at, is_record);
+            let is_told = open.not_records.must_be_record(open.lines.is_whole())
+                && !matches!(line, Line::Bytes(line) if is_record(line));
+            open.not_records.note(u64::from(is_told), is_told.then_some(open.number));
             let Line::Bytes(line) = line else {
                 self.too_long += u64::from(!is_told);
                 continue;
