@@ -17,7 +17,7 @@
 //! 1.54, 2 cores, medians of three). Only a single task that sends an item and waits for the answer is faster with tokio's: 4 µs
 //! instead of 7 µs with a consumer thread. A booking takes milliseconds.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -47,6 +47,32 @@ struct State<T> {
     waiting: Vec<T>,
     senders: usize,
     consumer_gone: bool,
+    /// Whether the consumer is to return without an item.
+    nudged: bool,
+}
+
+/// Wakes the consumer without an item. It keeps neither the queue nor its consumer.
+pub struct Nudge<T> {
+    shared: Weak<Shared<T>>,
+}
+
+impl<T> Nudge<T> {
+    /// Lets [`Batches::next_within`] return, now or when it is next called. False if there is no consumer any more.
+    pub fn wake(&self) -> bool {
+        let Some(shared) = self.shared.upgrade() else { return false };
+        let mut state = shared.state();
+        state.nudged = true;
+        let is_there = !state.consumer_gone;
+        drop(state);
+        shared.wake_consumer();
+        is_there
+    }
+}
+
+impl<T> Clone for Nudge<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Weak::clone(&self.shared) }
+    }
 }
 
 /// A queue whose consumer takes batches.
@@ -55,7 +81,7 @@ struct State<T> {
 /// belongs to a request, the limit on requests already bounds the queue, and `capacity` may be `usize::MAX`.
 pub fn queue<T>(capacity: usize) -> (Sender<T>, Batches<T>) {
     let shared = Arc::new(Shared {
-        state: Mutex::new(State { waiting: Vec::new(), senders: 1, consumer_gone: false }),
+        state: Mutex::new(State { waiting: Vec::new(), senders: 1, consumer_gone: false, nudged: false }),
         filled: Condvar::new(),
         filled_async: Notify::new(),
         drained: Condvar::new(),
@@ -157,7 +183,12 @@ impl<T> Batches<T> {
         }
     }
 
-    /// Like [`Batches::next`], but after `patience` without an item it returns with an empty batch.
+    /// What wakes this consumer without an item.
+    pub fn nudge(&self) -> Nudge<T> {
+        Nudge { shared: Arc::downgrade(&self.shared) }
+    }
+
+    /// Like [`Batches::next`], but after `patience` without an item, or a [`Nudge`], it returns with an empty batch.
     pub fn next_within(&mut self, batch: &mut Vec<T>, patience: Duration) -> Option<()> {
         batch.clear();
         let asked = Instant::now();
@@ -169,6 +200,9 @@ impl<T> Batches<T> {
             }
             if state.senders == 0 {
                 return None;
+            }
+            if std::mem::take(&mut state.nudged) {
+                return Some(());
             }
             let Some(left) = patience.checked_sub(asked.elapsed()).filter(|left| !left.is_zero()) else {
                 return Some(());
@@ -298,6 +332,27 @@ mod tests {
         assert_eq!(batch, [1]);
         drop(sender);
         assert_eq!(batches.next_within(&mut batch, Duration::from_secs(60)), None);
+    }
+
+    #[test]
+    fn a_nudge_wakes_the_consumer_without_an_item_and_does_not_keep_the_queue() {
+        let (sender, mut batches) = queue(usize::MAX);
+        let nudge = batches.nudge();
+        let mut batch = vec![0];
+        assert!(nudge.wake());
+        assert_eq!(batches.next_within(&mut batch, Duration::from_secs(3600)), Some(()));
+        assert!(batch.is_empty());
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert!(nudge.wake()));
+            assert_eq!(batches.next_within(&mut batch, Duration::from_secs(3600)), Some(()));
+        });
+        sender.send(1).unwrap();
+        drop(sender);
+        assert_eq!((batches.next(&mut batch), batch.as_slice()), (Some(()), &[1][..]));
+        assert_eq!(batches.next(&mut batch), None);
+        assert!(nudge.wake());
+        drop(batches);
+        assert!(!nudge.wake());
     }
 
     #[test]

@@ -78,6 +78,7 @@ mod json;
 pub mod language;
 pub mod logging;
 pub mod panics;
+mod stirring;
 mod text;
 pub mod time;
 

@@ -129,6 +129,8 @@ impl Socket {
 
     /// Completes once there are so many unread bytes that the end of the connection could not be seen.
     pub async fn overfull(&self) {
+        // A client that waits sends nothing: then there is nothing to look at again and again.
+        self.readable().await;
         loop {
             tokio::time::sleep(UNREAD_LOOKS).await;
             if ioctl_fionread(self.tcp()).is_ok_and(|unread| unread >= UNREAD_MAX) {

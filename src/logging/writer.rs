@@ -16,8 +16,10 @@ use crate::time::Timestamp;
 
 /// The pause after each write. Under load it makes one write of hundreds of lines; a single line is still written at once.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How often the files are looked after when no line is logged.
+/// How often the files are looked after when no line is logged and nobody tells that one was moved.
 const LOOK_AFTER: Duration = Duration::from_millis(300);
+/// The same for files whose moves are told: the kernel might know of no move, as when a link on the way to the file is changed.
+const LOOK_AFTER_TOLD: Duration = Duration::from_secs(30);
 
 /// The state of the writing thread.
 pub struct Writer {
@@ -96,7 +98,7 @@ impl Writer {
 
     fn run(mut self) {
         let mut batch = Vec::new();
-        while self.lines.next_within(&mut batch, LOOK_AFTER).is_some() {
+        while self.lines.next_within(&mut batch, self.patience()).is_some() {
             let mut flushes = Vec::new();
             for item in batch.drain(..) {
                 match item {
@@ -118,8 +120,18 @@ impl Writer {
         }
     }
 
+    /// How long no file has to be looked after, if nothing is told.
+    fn patience(&self) -> Duration {
+        let mut files = self.outputs.iter().filter_map(|output| output.file.as_ref());
+        if files.all(LogFile::is_told) { LOOK_AFTER_TOLD } else { LOOK_AFTER }
+    }
+
     fn open(&mut self, opened: Opened) {
-        let Opened { id, file, format, on_console, console } = opened;
+        let Opened { id, mut file, format, on_console, console } = opened;
+        if let Some(file) = &mut file {
+            let nudge = self.lines.nudge();
+            file.tell(move || nudge.wake());
+        }
         self.console = console.or(self.console.take());
         self.outputs.push(Output { id, file, format, on_console, text: Text::default() });
     }

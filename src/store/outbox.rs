@@ -1,5 +1,7 @@
 //! What the audit trail's exporter reads of any storage.
 
+use std::path::PathBuf;
+
 use crate::audit::export::{Exported, Extent, Source};
 
 /// The committed audit records, and the note of how far their file is.
@@ -35,6 +37,10 @@ impl Source for Outbox {
 
     fn exported(&self) -> Result<Exported, String> {
         self.0.exported()
+    }
+
+    fn files(&self) -> Option<Vec<PathBuf>> {
+        self.0.files()
     }
 
     fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String> {

@@ -48,6 +48,7 @@ mod history;
 mod house;
 mod https_tools;
 mod idempotency;
+mod idle;
 mod incident;
 mod input;
 mod interop;

@@ -1,6 +1,6 @@
 //! Whether the trail can be written, as the booking code sees it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 pub struct Health {
     /// The last record that is durable in the file, as far as the exporter's thread knows.
     exported: AtomicU64,
+    /// Whether the exporter's thread rests until it is rung.
+    rests: AtomicBool,
     /// A std lock around a few small values: held to read or to replace them.
     state: Mutex<State>,
 }
@@ -48,6 +50,16 @@ impl Health {
     /// Notes that the file is durable up to this record.
     pub fn set_exported(&self, seq: u64) {
         self.exported.store(seq, Ordering::Relaxed);
+    }
+
+    /// Whether the exporter's thread rests until it is rung.
+    pub fn rests(&self) -> bool {
+        self.rests.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the exporter's thread rests, or no longer.
+    pub fn set_rests(&self, rests: bool) {
+        self.rests.store(rests, Ordering::SeqCst);
     }
 
     /// Why the trail cannot be written, if it cannot. A step that takes longer than `stalled_after` is a fault too: a disk that
@@ -97,6 +109,11 @@ impl Health {
     /// Whether the other processes were told. This call resets the flag.
     pub fn take_told_stall(&self) -> bool {
         std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).told_stall)
+    }
+
+    /// Whether this process is the exporter.
+    pub fn is_exporter(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_exporter
     }
 
     /// Notes whether this process is the exporter.

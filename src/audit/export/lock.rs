@@ -88,7 +88,8 @@ pub fn is_written(trail: &Path) -> bool {
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-fn path_of(trail: &Path) -> PathBuf {
+/// The lock's file, beside the trail's.
+pub fn path_of(trail: &Path) -> PathBuf {
     trail.with_extension("lock")
 }
 

@@ -25,7 +25,7 @@ mod watch;
 mod worker;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +40,7 @@ pub use self::note::Note;
 pub use self::source::{Exported, Extent, Source};
 use self::watch::watch;
 use self::worker::{PAUSE, Worker};
+use crate::stirring::Stirring;
 
 /// How long a write may take before the trail counts as unwritable.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
@@ -59,7 +60,7 @@ pub struct Exporter {
     stop: Arc<AtomicBool>,
     health: Arc<Health>,
     thread: Option<JoinHandle<()>>,
-    /// Dropping it ends the watching thread.
+    /// Dropping it ends the watching thread, once the exporter's has ended.
     _watched: mpsc::Sender<()>,
     /// Closed when the exporter's thread ends.
     ended: Mutex<mpsc::Receiver<()>>,
@@ -100,6 +101,7 @@ impl Exporter {
         log: Logger,
     ) -> io::Result<Self> {
         let health = Arc::new(Health::default());
+        let files = told_of(path, &source, &bell, &health);
         let mut worker = Worker::new(path, source, rotate_bytes, Arc::clone(&health), log.clone());
         let (watched, ends) = mpsc::channel();
         let (watched_path, watched_health) = (path.to_owned(), Arc::clone(&health));
@@ -107,7 +109,7 @@ impl Exporter {
             .name("audit-watch".to_owned())
             .spawn(move || watch(&watched_path, &watched_health, &ends, (WATCH_EVERY, STALLED_AFTER)))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stopped, watching) = (Arc::clone(&stop), watched.clone());
         let (running, ended) = mpsc::channel();
         let (looked, first_look) = mpsc::channel::<()>();
         health.begin_look();
@@ -115,7 +117,7 @@ impl Exporter {
             let _running = running;
             worker.round();
             drop(looked);
-            worker.run(&rings, &stopped);
+            worker.run(&rings, &stopped, &files, &watching);
         })?;
         // The channel closes after the first round. If the thread is still writing records, the start stops waiting for it
         // here. If the thread is still comparing the file, the start waits longer.
@@ -144,6 +146,24 @@ impl Exporter {
         }
         self.health.fault(STALLED_AFTER)
     }
+}
+
+/// Rings the bell each time that something happens to the trail's file, to its lock, or to a file of the source. None, if that does not
+/// tell of all records.
+///
+/// Only the exporter's process is rung: the others open the lock's file again and again, and each of them would ring itself.
+fn told_of(path: &Path, source: &impl Source, bell: &Bell, health: &Arc<Health>) -> Vec<Stirring> {
+    let Some(mut files) = source.files() else { return Vec::new() };
+    files.extend([path.to_owned(), lock::path_of(path)]);
+    let ring = |file: PathBuf| {
+        let (bell, health) = (bell.clone(), Arc::clone(health));
+        Stirring::of(&file, move || {
+            if health.is_exporter() {
+                bell.ring();
+            }
+        })
+    };
+    files.into_iter().map(ring).collect()
 }
 
 impl Drop for Exporter {

@@ -1,5 +1,7 @@
 //! The source of the exporter's records: the database, behind an interface without SQL.
 
+use std::path::PathBuf;
+
 /// The most records that are read and appended at once.
 pub const LINES_AT_ONCE: u32 = 4096;
 
@@ -19,6 +21,11 @@ pub trait Source: Send + 'static {
     fn exported(&self) -> Result<Exported, String>;
     /// Notes that the file is durable up to `seq`, and its extent then.
     fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String>;
+    /// The files that it is in, if it is in files of a folder where each process that adds records tries to be the exporter. `None` if
+    /// others add records elsewhere.
+    fn files(&self) -> Option<Vec<PathBuf>> {
+        None
+    }
 }
 
 /// A note of the records that are durable in the file.

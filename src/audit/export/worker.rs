@@ -14,9 +14,15 @@ use super::health::{Change, Health};
 use super::lock::{self, ExporterLock};
 use super::recover;
 use super::source::{LINES_AT_ONCE, Source};
+use crate::stirring::Stirring;
 
 /// How often the exporter checks without being rung: for other processes' records, and for a file that was moved or changed.
 pub const POLL: Duration = Duration::from_millis(250);
+/// The same when each of these is told, and nothing was for [`LIVELY`]. The kernel might know of no change, as when a link on the way to
+/// the folder is changed.
+const REST: Duration = Duration::from_secs(30);
+/// How long the exporter goes on checking after it was rung: what is told may come a moment before it can be seen.
+const LIVELY: Duration = Duration::from_secs(1);
 /// The pause between two attempts to recover a file.
 pub const RECOVER_EVERY: Duration = Duration::from_secs(2);
 /// The pause after each round: under load, one fdatasync for all records that were committed meanwhile.
@@ -42,6 +48,8 @@ pub struct Worker<S> {
     reached: u64,
     /// The progress of another process's exporter.
     other: Other,
+    /// Whether the last round had no fault.
+    is_well: bool,
 }
 
 /// Recovery reads a lot, so it is not tried again at once after a failure.
@@ -84,13 +92,33 @@ impl<S: Source> Worker<S> {
             not_closed: None,
             reached: 0,
             other: Other::new(),
+            is_well: false,
         }
     }
 
-    /// Exports in rounds until the bell's last sender is gone, or `stopped` is set.
-    pub fn run(mut self, rings: &mpsc::Receiver<()>, stopped: &AtomicBool) {
+    /// Exports in rounds until the bell's last sender is gone, or `stopped` is set. `files` ring the bell. The watching thread rests as
+    /// long as this one does.
+    pub fn run(
+        mut self,
+        rings: &mpsc::Receiver<()>,
+        stopped: &AtomicBool,
+        files: &[Stirring],
+        watching: &mpsc::Sender<()>,
+    ) {
+        let mut rung = Instant::now();
         loop {
-            let unheard = matches!(rings.recv_timeout(POLL), Err(RecvTimeoutError::Disconnected));
+            let rests = rung.elapsed() >= LIVELY && self.may_rest(files);
+            self.health.set_rests(rests);
+            let heard = rings.recv_timeout(if rests { REST } else { POLL });
+            if rests {
+                self.health.set_rests(false);
+                // It has gone only if it has panicked.
+                let _ = watching.send(());
+            }
+            if heard.is_ok() {
+                rung = Instant::now();
+            }
+            let unheard = matches!(heard, Err(RecvTimeoutError::Disconnected));
             // Read before the round, so that the last round exports every record that was committed before the stop.
             let stop = unheard || stopped.load(Ordering::Acquire);
             self.round();
@@ -103,6 +131,14 @@ impl<S: Source> Worker<S> {
         }
     }
 
+    /// Whether nothing has to be done before the bell is rung.
+    fn may_rest(&self, files: &[Stirring]) -> bool {
+        let is_told = !files.is_empty() && files.iter().all(Stirring::is_told);
+        let is_noted = self.open.as_ref().is_some_and(|open| open.head.seq == self.noted);
+        // Another process's exporter gives the lock up without a word.
+        is_told && is_noted && self.lock.is_some() && self.is_well
+    }
+
     /// Exports the committed records, and keeps the fault up to date.
     pub fn round(&mut self) {
         self.health.begin_step();
@@ -110,6 +146,7 @@ impl<S: Source> Worker<S> {
             Ok(behind) => (behind, None),
             Err(fault) => (None, Some(fault)),
         };
+        self.is_well = fault.is_none();
         let told_stall = self.health.take_told_stall();
         let change = self.health.end(fault.clone());
         match &change {

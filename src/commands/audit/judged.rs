@@ -132,7 +132,7 @@ mod tests {
             line[at] = if byte == b'\n' { 0 } else { byte };
             line
         });
-        prop_oneof![prop::sample::select(&fixed[..]).prop_map(String::into_bytes), cut]
+        prop_oneof![prop::sample::select(fixed.to_vec()).prop_map(String::into_bytes), cut]
     }
 
     proptest! {

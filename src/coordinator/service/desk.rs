@@ -20,8 +20,10 @@ use crate::coordinator::table::{Table, Ticket};
 use crate::http::presence::Presence;
 use crate::time::since_boot;
 
-/// How often expired leases are looked for when no request comes and none waits.
+/// How late the end of a lease may be noticed when no request comes and none waits.
 const SWEEP: Duration = Duration::from_millis(250);
+/// How long the sweeper sleeps when nothing ends.
+const REST: Duration = Duration::from_secs(30);
 /// How soon after one sweep the next may come when a request waits.
 const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 
@@ -102,6 +104,11 @@ impl Desk {
         since_boot().saturating_sub(self.started)
     }
 
+    /// Lets the sweeper look now.
+    pub fn look_sooner(&self) {
+        self.sooner.notify_one();
+    }
+
     /// Completes when something ends sooner than the sweeper knows.
     pub async fn sooner(&self) {
         self.sooner.notified().await;
@@ -120,14 +127,16 @@ impl<'a> Locked<'a> {
 }
 
 impl Contents {
-    /// When the sweeper has to look next. Where a request waits it must be on time to the millisecond; else there is no hurry.
+    /// When the sweeper has to look next, if something ends. Where a request waits it must be on time to the millisecond; else there is
+    /// no hurry, and what ends soon after is looked for together.
     fn next_ending(&self) -> Option<Duration> {
-        if self.pending.is_empty() { None } else { self.table.next_ending() }
+        let hurry = if self.pending.is_empty() { SWEEP } else { Duration::ZERO };
+        Some(self.table.next_ending()? + hurry)
     }
 
     /// How long the sweeper may sleep from `now` on.
     pub fn pause(&mut self, now: Duration) -> Duration {
-        self.sweep_at = self.next_ending().map_or(now + SWEEP, |at| at.min(now + SWEEP));
+        self.sweep_at = self.next_ending().map_or(now + REST, |at| at.min(now + REST));
         self.sweep_at.saturating_sub(now).max(SWEEP_PAUSE)
     }
 }
@@ -184,6 +193,29 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_waits_for_is_noticed_a_moment_later_and_not_before_its_end() {
+        let mut table = Table::new(0, Limits::default());
+        table.allow_tokens(Duration::ZERO, 100);
+        table.allow_ttl(300_000 * MS);
+        let log = Logger::root(Discard, o!());
+        let journal = Journal { clock: Clock::system(), log, hub: Hub::new(1), metrics: Metrics::new() };
+        let desk = Desk::new(table, journal);
+        assert_eq!(desk.lock().pause(Duration::ZERO), REST, "nothing ends");
+        desk.lock().table.acquire(Duration::ZERO, &Acquire { ttl: 5000 * MS, ..request("a") }, LeaseId(1)).unwrap();
+        assert!(desk.sooner().now_or_never().is_some());
+        assert_eq!(desk.lock().pause(Duration::ZERO), 5000 * MS + SWEEP);
+        desk.lock()
+            .table
+            .acquire(
+                Duration::ZERO,
+                &Acquire { ttl: 5100 * MS, resources: [Arc::from("Y")].into(), ..request("b") },
+                LeaseId(2),
+            )
+            .unwrap();
+        assert!(desk.sooner().now_or_never().is_none(), "both ends are looked for together");
+    }
+
+    #[test]
     fn the_sweeper_hears_of_every_earlier_end_and_of_no_later_one() {
         let mut table = Table::new(0, Limits::default());
         table.allow_tokens(Duration::ZERO, 100);
@@ -193,14 +225,14 @@ mod tests {
         let journal = Journal { clock: Clock::system(), log, hub: Hub::new(1), metrics: Metrics::new() };
         let desk = Desk::new(table, journal);
         let heard = || desk.sooner().now_or_never().is_some();
-        assert_eq!(desk.lock().pause(Duration::ZERO), SWEEP);
+        assert_eq!(desk.lock().pause(Duration::ZERO), REST);
         {
             let mut locked = desk.lock();
             let waiting = locked.table.acquire(Duration::ZERO, &request("waiter"), LeaseId(2)).unwrap();
             let Acquired::Queued { ticket, .. } = waiting else { panic!("{waiting:?}") };
             locked.pending.insert(ticket, Pending { log: Logger::root(Discard, o!()), callers: Vec::new() });
         }
-        assert!(!heard(), "what ends in a minute is no reason to look sooner than in a quarter of a second");
+        assert!(!heard(), "what ends in a minute is no reason to look sooner than in half a minute");
         desk.lock().table.renew(MS, LeaseId(1), Some(100 * MS)).unwrap();
         assert!(heard());
         assert_eq!(desk.lock().pause(MS), 100 * MS);

@@ -296,6 +296,7 @@ impl Service {
     /// Ends leases and waits when their time comes, though no request comes. Runs until dropped.
     pub async fn sweep(self: Arc<Self>) {
         let mut settled = Instant::now();
+        let _watched = self.reserve.watch();
         loop {
             let pause = {
                 let mut desk = self.desk.lock();

@@ -15,6 +15,7 @@ use super::desk::Desk;
 use super::journal::Journal;
 use crate::coordinator::state::{BLOCK, DurableState, Hold, StateError, ttl_step};
 use crate::panics;
+use crate::stirring::Stirring;
 use crate::time::millis;
 
 /// How long after a failure the next block of tokens is asked for again.
@@ -103,6 +104,12 @@ impl Reserve {
             return Ok(());
         }
         self.write(|_, state| state.put_back()).await
+    }
+
+    /// Wakes the sweeper each time that the record of the limits may have been taken away, for as long as what is returned is kept.
+    pub fn watch(&self) -> Option<Stirring> {
+        let desk = Arc::clone(&self.desk);
+        self.hold.watch(Box::new(move || desk.look_sooner()))
     }
 
     /// Makes the token `needed` available.

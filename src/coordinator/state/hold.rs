@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Hold;
 use crate::data_dir::DataDirError;
 use crate::files::{FileId, leads_to, private_no_link};
+use crate::stirring::Stirring;
 
 /// The claim to be the folder's coordinator, for as long as it is kept.
 pub struct FolderHold {
@@ -64,5 +65,9 @@ impl Hold for FolderHold {
         let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let found = FileId::at(&self.state_path).ok();
         written.is_none() || found == written
+    }
+
+    fn watch(&self, tell: Box<dyn Fn() + Send + Sync>) -> Option<Stirring> {
+        Some(Stirring::of(&self.state_path, tell))
     }
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::protocol::{TOKEN_MAX, TTL_MS_MAX};
+use crate::stirring::Stirring;
 
 /// Tokens that one write makes available.
 pub const BLOCK: u64 = 1 << 20;
@@ -88,6 +89,13 @@ pub trait Hold: Send + Sync {
 
     /// Whether the limits are recorded as this process wrote them last.
     fn has_state(&self) -> bool;
+
+    /// Calls `tell` each time that the record may have been taken away, for as long as what is returned is kept. `None` if nobody is told:
+    /// then it is found when a lock is asked for.
+    fn watch(&self, tell: Box<dyn Fn() + Send + Sync>) -> Option<Stirring> {
+        drop(tell);
+        None
+    }
 }
 
 /// Why the limits could not be changed. Its words are for the log, in Portuguese.

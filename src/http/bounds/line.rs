@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -14,6 +15,8 @@ use super::address::{Account, AddressKey};
 const IDLE_MS: u64 = 60_000;
 /// After how long an idle connection gives its buffers back.
 const PARK_MS: u64 = 2_000;
+/// Nothing is due in a phase before it has lasted so long.
+pub const SOONEST: Duration = Duration::from_millis(PARK_MS);
 /// How long a request's head may take, from its first byte.
 const HEAD_MS: u64 = 10_000;
 /// A connection that has had no request yet does not make room before this: a client may open its connections a moment before it uses
@@ -91,6 +94,17 @@ impl Look {
             Phase::Head if self.age >= HEAD_MS => Some(Order::RefuseHead),
             _ => None,
         }
+    }
+
+    /// In how many milliseconds something may be due, if nothing else happens to the connection; `None` if nothing will.
+    pub fn due_in(&self) -> Option<u64> {
+        let ends_at = match self.phase {
+            Phase::Waiting if self.may_park() => PARK_MS,
+            Phase::Waiting => IDLE_MS,
+            Phase::Head => HEAD_MS,
+            Phase::Working => return None,
+        };
+        Some(ends_at.saturating_sub(self.age))
     }
 
     /// Whether its buffers are empty, and are not given back yet.
@@ -269,8 +283,8 @@ mod tests {
         let line = line();
         line.park(false);
         line.begin(Phase::Waiting, 5000);
-        assert_eq!(line.look(6999).due(), None);
-        assert_eq!(line.look(7000).due(), Some(Order::Park));
+        assert_eq!((line.look(6999).due(), line.look(6999).due_in()), (None, Some(1)));
+        assert_eq!((line.look(7000).due(), line.look(7000).due_in()), (Some(Order::Park), Some(0)));
         line.stall(Some(5000));
         assert_eq!(line.look(7000).due(), None);
         assert_eq!(line.look(6999).makes_room(), None);
@@ -278,7 +292,11 @@ mod tests {
         assert_eq!(line.look(1_000_000).due(), None);
         line.stall(None);
         line.park(true);
-        assert_eq!(line.look(7000).due(), None);
+        assert_eq!((line.look(7000).due(), line.look(7000).due_in()), (None, Some(58_000)));
+        line.begin(Phase::Head, 8000);
+        assert_eq!(line.look(9000).due_in(), Some(9000));
+        line.begin(Phase::Working, 9000);
+        assert_eq!(line.look(10_000).due_in(), None);
     }
 
     #[test]

@@ -19,17 +19,18 @@ pub mod turned;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
 
 use self::address::{Accounts, AddressKey};
 use self::budget::{Budget, Full, Held, PATIENCE};
-use self::line::{Line, Order, Phase};
+use self::line::{Line, Order, Phase, SOONEST};
 use self::readings::{Reading, Readings};
 use self::turned::{Reason, Turned};
 use super::kind::Kind;
@@ -42,8 +43,10 @@ const ANSWERS_BYTES: usize = 64 << 20;
 const SMALL_ANSWER: usize = 4096;
 /// The room for an item of a page: a booking with the longest notes, or its record.
 const ITEM_BYTES: usize = 8 * 1024;
-/// How often the patrol looks at the connections.
-pub const PATROL_EVERY: Duration = Duration::from_millis(500);
+/// How often the patrol looks at the connections, at the most.
+const PATROL_EVERY: Duration = Duration::from_millis(500);
+/// How long it rests where nothing will be due.
+const PATROL_REST: Duration = Duration::from_secs(30);
 /// One look for room frees this share of the places at the most, so that a flood of newcomers does not cause a look for each.
 const ROOM_SHARE: usize = 64;
 
@@ -59,6 +62,9 @@ pub struct Bounds {
     bodies: Arc<Budget>,
     answers: Arc<Budget>,
     readings: Readings,
+    /// Whether the patrol does not know yet that a phase has begun since its last look.
+    rests: AtomicBool,
+    roused: Notify,
 }
 
 impl Bounds {
@@ -74,6 +80,8 @@ impl Bounds {
             bodies: Arc::new(Budget::new(bodies)),
             answers: Arc::new(Budget::new(answers)),
             readings: Readings::of_server(),
+            rests: AtomicBool::new(true),
+            roused: Notify::new(),
         })
     }
 
@@ -107,14 +115,32 @@ impl Bounds {
         self.lines().values().filter(|line| line.has_parked()).count()
     }
 
-    /// Tells each connection what is due.
-    pub fn patrol(&self) {
-        let now = self.now();
-        for line in self.lines().values() {
-            if let Some(order) = line.look(now).due() {
-                line.order(order);
+    /// Tells each connection what is due, as soon as it is. Never completes.
+    pub async fn patrolled(&self) {
+        let mut next = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => next = tokio::time::Instant::now() + self.patrol(),
+                () = self.roused.notified() => next = next.min(tokio::time::Instant::now() + SOONEST),
             }
         }
+    }
+
+    /// Tells each connection what is due. Returns how long nothing more will be, if no phase begins.
+    fn patrol(&self) -> Duration {
+        // Before the look: a phase that begins after it is told.
+        self.rests.store(true, Ordering::SeqCst);
+        let (now, mut rest) = (self.now(), PATROL_REST);
+        for line in self.lines().values() {
+            let look = line.look(now);
+            if let Some(order) = look.due() {
+                line.order(order);
+            }
+            if let Some(due_in) = look.due_in() {
+                rest = rest.min(Duration::from_millis(due_in));
+            }
+        }
+        rest.max(PATROL_EVERY)
     }
 
     /// Orders connections to make room, as they are `now`: of the addresses with most connections, those that have been idle for longest.
@@ -167,6 +193,10 @@ impl Visit {
     /// A phase of the connection begins now.
     pub fn begin(&self, phase: Phase) {
         self.line.begin(phase, self.bounds.now());
+        // One that is not seen here is found by the patrol's next look, half a minute later.
+        if self.bounds.rests.load(Ordering::Relaxed) && self.bounds.rests.swap(false, Ordering::SeqCst) {
+            self.bounds.roused.notify_one();
+        }
     }
 
     /// Counts it among those turned away.
@@ -287,6 +317,8 @@ pub fn kept(bytes: Bytes, held: Option<Held>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn from(bounds: &Arc<Bounds>, peer: &str) -> Arc<Visit> {
@@ -312,6 +344,25 @@ mod tests {
         assert!(is_ordered(&oldest).await);
         drop((first, second, oldest));
         assert_eq!(bounds.connections(), 0);
+    }
+
+    #[test]
+    fn the_patrol_rests_until_something_is_due_and_hears_of_each_phase_that_begins() {
+        let bounds = Bounds::new(1);
+        assert_eq!(bounds.patrol(), PATROL_REST);
+        let visit = from(&bounds, "10.0.0.1:1");
+        let is_roused = || bounds.roused.notified().now_or_never().is_some();
+        visit.begin(Phase::Working);
+        assert!(is_roused());
+        visit.begin(Phase::Waiting);
+        assert!(!is_roused(), "it looks soon anyway");
+        visit.line.park(false);
+        assert!((PATROL_EVERY..=SOONEST).contains(&bounds.patrol()));
+        visit.begin(Phase::Working);
+        assert!(is_roused());
+        assert_eq!(bounds.patrol(), PATROL_REST, "an answer that goes on is never due");
+        drop(visit);
+        assert_eq!(bounds.patrol(), PATROL_REST);
     }
 
     #[test]

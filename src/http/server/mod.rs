@@ -27,15 +27,14 @@ use rustix::process::{Resource, getrlimit};
 use slog::{Logger, error, warn};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::MissedTickBehavior;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::connection::{Connection, Site, Stop};
 pub use self::handler::{Handler, log_problem};
 pub use self::request::Request;
 use super::body::STOP_PATIENCE;
+use super::bounds::Bounds;
 use super::bounds::turned::Reason;
-use super::bounds::{Bounds, PATROL_EVERY};
 use super::guard::origins::AllowedOrigin;
 use super::guard::{AllowedHost, Guard};
 use super::prefix::Prefixes;
@@ -224,16 +223,12 @@ impl<H: Handler> Entrance<H> {
     /// Lets connections in until `shutdown` completes. While a newcomer waits for a place, the patrol goes on, and a stop is noticed.
     async fn keep(&self, listener: &TcpListener, bounds: &Bounds, log: &Logger, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
-        let mut patrol = tokio::time::interval(PATROL_EVERY);
-        patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut patrol = pin!(bounds.patrolled());
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = &mut shutdown => return,
-                _ = patrol.tick() => {
-                    bounds.patrol();
-                    continue;
-                }
+                () = &mut patrol => return, // it never completes
                 accepted = listener.accept() => accepted,
             };
             let mut admitted = pin!(async {
@@ -251,7 +246,7 @@ impl<H: Handler> Entrance<H> {
                 tokio::select! {
                     biased;
                     () = &mut shutdown => return,
-                    _ = patrol.tick() => bounds.patrol(),
+                    () = &mut patrol => return,
                     () = &mut admitted => break,
                 }
             }

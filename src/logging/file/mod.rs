@@ -6,12 +6,13 @@
 //! and are in the renamed file.
 
 use std::ffi::OsString;
+use std::fmt::{self, Debug};
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -19,6 +20,7 @@ use slog::Level;
 
 use super::line::{Format, note};
 use crate::files::{leads_to, private};
+use crate::stirring::Stirring;
 use crate::time::Timestamp;
 
 /// The rotated files that are kept: `app.log.1`, the newest, to `app.log.5`.
@@ -27,18 +29,39 @@ const KEPT: usize = 5;
 const ROTATE_RETRY: Duration = Duration::from_secs(1);
 
 /// A request to open the log's file again, shared by its clones.
-#[derive(Clone, Debug, Default)]
-pub struct Reopen(Arc<AtomicU64>);
+#[derive(Clone, Default)]
+pub struct Reopen(Arc<Requests>);
+
+#[derive(Default)]
+struct Requests {
+    count: AtomicU64,
+    /// Those who carry it out, as long as they have not gone. A std lock, held to add one or to tell them.
+    told: Mutex<Vec<Tell>>,
+}
+
+/// Tells somebody that it was asked for. False if there is nobody any more.
+type Tell = Box<dyn Fn() -> bool + Send>;
 
 impl Reopen {
-    /// Asks for it. The file is opened again within a second.
+    /// Asks for it. The file is opened again at once.
     pub fn ask(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+        self.told().retain(|tell| tell());
     }
 
     /// How many times it was asked for.
     fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<Tell>> {
+        self.0.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Debug for Reopen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reopen").field(&self.count()).finish()
     }
 }
 
@@ -62,6 +85,8 @@ pub struct LogFile {
     misplaced: bool,
     /// When a rotation failed.
     rotation_failed: Option<Instant>,
+    /// Tells when something happens to the file at the path.
+    stirring: Option<Stirring>,
 }
 
 impl LogFile {
@@ -83,7 +108,21 @@ impl LogFile {
             torn: false,
             misplaced: false,
             rotation_failed: None,
+            stirring: None,
         })
+    }
+
+    /// From now on calls `wake` each time that the file has to be looked after. It gives false when that is not wanted any more.
+    pub fn tell(&mut self, wake: impl Fn() -> bool + Clone + Send + Sync + 'static) {
+        self.reopen.told().push(Box::new(wake.clone()));
+        self.stirring = Some(Stirring::of(&self.path, move || {
+            wake();
+        }));
+    }
+
+    /// Whether it is told when the file has to be looked after. If not, it is to be looked after again and again.
+    pub fn is_told(&self) -> bool {
+        !self.misplaced && self.stirring.as_ref().is_some_and(Stirring::is_told)
     }
 
     /// Opens the file again if its path does not lead to it any more, or if that was asked for. To be called often, also when

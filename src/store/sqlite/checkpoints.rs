@@ -1,6 +1,6 @@
 //! Folding the write-ahead log back into the database, on a separate thread and not in the writer's commits.
 //!
-//! A thread checks the log ten times a second. When enough pages wait in it, a passive checkpoint copies them into the
+//! A thread checks the log ten times a second, and rests while nothing is committed. When enough pages wait in it, a passive checkpoint copies them into the
 //! database. No commit and no reader waits for the locks of this checkpoint. The log restarts from its beginning only when
 //! all of it is copied and then a transaction begins. Under load this never happens by itself, because new pages are
 //! committed while the last ones are copied. So when few pages are left, the writer is asked to copy them between two
@@ -32,6 +32,9 @@ use super::stopped::InUse;
 
 /// The pause between two checks of the log.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The same while nothing is committed and nothing is left to do. The next commit ends it. Another process on the folder may leave a
+/// long log behind.
+const REST: Duration = Duration::from_secs(60);
 /// Copying begins when this many pages wait: 4 MiB.
 const COPY_AT: i64 = 1024;
 /// The log should restart when it has this many pages: 16 MiB.
@@ -58,7 +61,8 @@ const MEGABYTE: u64 = 1_000_000;
 pub struct Checkpoints {
     watch: Watch,
     place: Arc<Place>,
-    stop: Option<mpsc::Sender<()>>,
+    /// A message ends the thread's rest. Dropping it ends the thread.
+    news: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -70,6 +74,8 @@ pub struct Watch(Arc<Shared>);
 struct Shared {
     /// Whether the writer is asked to copy the pages that are left.
     is_wanted: AtomicBool,
+    /// Whether the thread rests, or will from its next check on, if nothing is committed until then.
+    rests: AtomicBool,
     /// Since when a reader has kept the log from being copied, once this has to be reported; and the file's length.
     ///
     /// A std lock around a small value: held to read or to replace it.
@@ -96,7 +102,7 @@ impl Checkpoints {
     /// Starts it. `connection` is its own.
     pub fn start(place: &Arc<Place>, connection: Connection, in_use: InUse, log: &Logger) -> io::Result<Self> {
         let watch = Watch::default();
-        let (stop, stopped) = mpsc::channel();
+        let (news, heard) = mpsc::channel();
         let worker = Worker {
             connection,
             place: Arc::clone(place),
@@ -107,8 +113,8 @@ impl Checkpoints {
             log: log.clone(),
             _in_use: in_use,
         };
-        let thread = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(move || worker.run(&stopped))?;
-        Ok(Self { watch, place: Arc::clone(place), stop: Some(stop), thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned()).spawn(move || worker.run(&heard))?;
+        Ok(Self { watch, place: Arc::clone(place), news: Some(news), thread: Some(thread) })
     }
 
     /// Copies the pages that are left, if the thread asks for it. Called by the writer between two transactions.
@@ -116,6 +122,16 @@ impl Checkpoints {
         if self.watch.0.is_wanted.swap(false, Ordering::AcqRel) && self.place.fault().is_none() {
             // If the copy fails, the thread asks again.
             let _ = checkpoint(writer, "PASSIVE");
+        }
+    }
+
+    /// Tells the thread that something was committed.
+    pub fn committed(&self) {
+        if self.watch.0.rests.swap(false, Ordering::SeqCst)
+            && let Some(news) = &self.news
+        {
+            // The thread has gone only if it has panicked.
+            let _ = news.send(());
         }
     }
 
@@ -127,7 +143,7 @@ impl Checkpoints {
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
-        self.stop = None;
+        self.news = None;
         if let Some(thread) = self.thread.take() {
             // A panic was printed by the thread itself.
             let _ = thread.join();
@@ -194,14 +210,25 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, stopped: &mpsc::Receiver<()>) {
-        while matches!(stopped.recv_timeout(LOOK_EVERY), Err(RecvTimeoutError::Timeout)) {
-            if self.place.fault().is_none()
-                && let Some(pages) = checkpoint(&self.connection, "NOOP")
-            {
-                self.round(pages);
-            }
+    fn run(mut self, news: &mpsc::Receiver<()>) {
+        let mut pause = LOOK_EVERY;
+        while !matches!(news.recv_timeout(pause), Err(RecvTimeoutError::Disconnected)) {
+            let may_rest = self.look();
+            // What is committed after this look and before the flag is set is found by the look after that: only then the pause is
+            // a long one.
+            let rested = self.watch.0.rests.swap(may_rest, Ordering::SeqCst);
+            pause = if may_rest && rested { REST } else { LOOK_EVERY };
         }
+    }
+
+    /// Checks the log. Returns whether nothing has to be done before something is committed.
+    fn look(&mut self) -> bool {
+        if self.place.fault().is_some() {
+            return false;
+        }
+        let Some(pages) = checkpoint(&self.connection, "NOOP") else { return false };
+        self.round(pages);
+        self.quiet.looks >= QUIET_LOOKS && self.held.is_none() && self.log_bytes() <= CUT_BYTES
     }
 
     fn round(&mut self, mut pages: Pages) {

@@ -1,5 +1,6 @@
 //! The outbox in SQLite: the committed audit records, and the exporter's note of how far its file is.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -54,6 +55,10 @@ impl Source for SqliteOutbox {
             }
             Ok(last)
         })
+    }
+
+    fn files(&self) -> Option<Vec<PathBuf>> {
+        Some(self.place.files())
     }
 
     fn line(&self, seq: u64) -> Result<Option<String>, String> {

@@ -75,6 +75,11 @@ impl Place {
         &self.log.path
     }
 
+    /// The files: what happens to one of them may be a fault.
+    pub fn files(&self) -> Vec<PathBuf> {
+        [&self.database, &self.log, &self.index].map(|named| named.path.clone()).to_vec()
+    }
+
     /// The faults that are possible although the path leads to the same file.
     fn same_file_fault(&self) -> Option<String> {
         let name = || self.database.name();

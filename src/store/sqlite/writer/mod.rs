@@ -160,6 +160,9 @@ impl Thread {
                 }
                 let begun = Instant::now();
                 let committed = self.committer.commit(&mut jobs);
+                if let Some(checkpoints) = &self.beside.checkpoints {
+                    checkpoints.committed();
+                }
                 self.committer.observer.ended(jobs.len(), begun.elapsed());
                 self.tell(&committed);
                 for (job, outcome) in jobs.into_iter().zip(committed.outcomes) {
