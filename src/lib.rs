@@ -38,8 +38,9 @@
 //! - [`clock`]: Cristian's algorithm and its client;
 //! - [`http`]: HTTP on hyper, without any domain;
 //! - [`access`]: who asks, and what they may do;
-//! - [`batch`]: adaptive batching; [`text`]: escaping; [`data_dir`] and [`files`]: the data folder and facts about files;
-//!   [`json`]: values as JSON, and [`eights`]: bytes looked at together; [`language`]: the catalogues of the command line; [`logging`]; [`panics`]; [`time`]: instants and the clock.
+//! - [`batch`]: adaptive batching; [`text`]: escaping; [`data_dir`] and [`files`]: the data folder and facts about files; [`stirring`]: what
+//!   happens to a file; [`json`]: values as JSON, and [`eights`]: bytes looked at together; [`language`]: the catalogues of the command line;
+//!   [`logging`]; [`panics`]; [`time`]: instants and the clock.
 //!
 //! # Where to look
 //!

@@ -29,6 +29,9 @@ const OF_FILES: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::ATTRIB);
 /// What is told of the folder itself and of those above it.
 const OF_FOLDERS: WatchFlags = WatchFlags::DELETE_SELF.union(WatchFlags::MOVE_SELF);
+/// What ends the way from a path to the folder that is watched.
+const PARTED: ReadFlags =
+    ReadFlags::DELETE_SELF.union(ReadFlags::MOVE_SELF).union(ReadFlags::UNMOUNT).union(ReadFlags::IGNORED);
 /// Bytes of one reading of the kernel's messages.
 const MESSAGES_BYTES: usize = 4096;
 
@@ -172,7 +175,7 @@ impl Hub {
             if !lost && !listener.places.iter().any(concerns) {
                 continue;
             }
-            if !lost && name.is_none() {
+            if events.intersects(PARTED) {
                 // A folder was moved or removed: its path may lead to another one, of which nothing is told.
                 listener.is_told.store(false, Ordering::Relaxed);
             }
@@ -196,6 +199,7 @@ fn c_string(name: &OsStr) -> Option<CString> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
@@ -237,6 +241,9 @@ mod tests {
         fs::rename(folder.path().join("new"), &file).unwrap();
         is_told(&told);
         fs::remove_file(&file).unwrap();
+        is_told(&told);
+        // The folder's own permissions are not its end.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         is_told(&told);
         assert!(stirring.is_told());
     }

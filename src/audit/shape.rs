@@ -75,14 +75,21 @@ enum FirstFields<'a> {
 
 /// Checks the form of a line and parses its end. The hash is not checked. The error names the part that is wrong.
 pub fn check(line: &[u8]) -> Result<Link<'_>, Misshapen> {
+    parts(line).map(|(link, _)| link)
+}
+
+/// The same, with the details. Nothing but the details may be something else than JSON.
+pub fn parts(line: &[u8]) -> Result<(Link<'_>, &[u8]), Misshapen> {
     let details = match first_fields(line) {
         FirstFields::Whole(details) => details,
         FirstFields::Begun => return Err(Misshapen::Beginning),
         FirstFields::Other(why) => return Err(why),
     };
     let link = Link::of(line).ok_or(Misshapen::End)?;
-    match link.body.get(line.len() - details.len()..).ok_or(Misshapen::Overlapping)?.last() {
-        Some(b'}') => Ok(link),
+    // The brace that opens the details is before these.
+    let begin = line.len() - details.len();
+    match link.body.get(begin..).ok_or(Misshapen::Overlapping)?.last() {
+        Some(b'}') => Ok((link, &link.body[begin - 1..])),
         _ => Err(Misshapen::BeforeSeq),
     }
 }

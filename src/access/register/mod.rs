@@ -42,6 +42,10 @@ use crate::time::{Clock, Timestamp};
 
 /// The pause between two looks at the file. A revocation holds within a second everywhere.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// After so many looks between which nobody was asked for, the file is looked at when somebody is: five seconds.
+const LOOKS_UNASKED: u32 = 25;
+/// One look an hour that is not needed costs nothing.
+const REST: Duration = Duration::from_secs(3600);
 /// The least pause between two looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 /// How long a caller waits for a look at the file.
@@ -113,6 +117,7 @@ impl Register {
     /// # Errors
     /// Why it is nobody.
     pub fn find(&self, key: Key, from: Option<IpAddr>) -> Result<Found, Unidentified> {
+        self.shared.ask();
         if self.shared.age() > TRUSTED_FOR {
             return Err(Unidentified::Unavailable);
         }
@@ -223,10 +228,12 @@ struct Watcher {
 
 impl Watcher {
     fn watch(mut self) {
+        let mut unasked = 0;
         while !self.shared.stop.load(Ordering::Relaxed) {
-            // Callers with unknown tokens ask for a look; they share one.
+            // Callers with unknown tokens ask for a look; they share one. So do those who come when the last look is too old.
             std::thread::sleep(LOOK_PAUSE);
-            std::thread::park_timeout(LOOK_EVERY);
+            unasked = if self.shared.matters() { 0 } else { unasked + 1 };
+            std::thread::park_timeout(if unasked > LOOKS_UNASKED { REST } else { LOOK_EVERY });
             let number = self.shared.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let looked = self.look();
             self.shared.ended.send_replace(number);

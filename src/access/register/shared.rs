@@ -23,6 +23,8 @@ pub(super) struct Shared {
     /// Is told each time that something else may be known.
     pub(super) changed: watch::Sender<()>,
     pub(super) stop: AtomicBool,
+    /// Whether anybody was asked for since the last look at the file.
+    asked: AtomicBool,
     /// How many looks at the file have begun.
     pub(super) begun: AtomicU64,
     /// How many have ended.
@@ -39,6 +41,7 @@ impl Shared {
             learning: Mutex::new(()),
             changed: watch::Sender::new(()),
             stop: AtomicBool::new(false),
+            asked: AtomicBool::new(true),
             begun: AtomicU64::new(0),
             ended: watch::Sender::new(0),
         }
@@ -47,6 +50,18 @@ impl Shared {
     /// What is known.
     pub(super) fn read(&self) -> Guard<Arc<Known>> {
         self.known.load()
+    }
+
+    /// Somebody is asked for. It is written only once between two looks: each request comes here.
+    pub(super) fn ask(&self) {
+        if !self.asked.load(Ordering::Relaxed) {
+            self.asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the file matters now: somebody was asked for since this was last called, or waits to be told of changes.
+    pub(super) fn matters(&self) -> bool {
+        self.asked.swap(false, Ordering::Relaxed) || self.changed.receiver_count() > 0
     }
 
     /// The file was found to say what is known, a moment ago.

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use serde_json::value::RawValue;
 
 use super::fields::{Details, Record, number, text};
 use super::shape;
@@ -172,6 +173,30 @@ impl Filter {
             event,
             wanted,
         }
+    }
+
+    /// Whether a line is certainly a record that is wanted. It parses only the details of a line that has a record's exact form, and says
+    /// false of other lines, and where more than the event and the instant matters: then [`Filter::judge`] knows.
+    pub fn surely_wants(&self, line: &[u8]) -> bool {
+        let Wanted { event, scientist, booking, slot, telescope, request, author, ip, since, until } = &self.wanted;
+        let is_simple = scientist.is_none()
+            && booking.is_none()
+            && slot.is_none()
+            && telescope.is_none()
+            && request.is_none()
+            && author.is_none()
+            && ip.is_none();
+        if !is_simple {
+            return false;
+        }
+        let Some((instant, name)) = shape::instant_and_event(line) else { return false };
+        let is_within = || {
+            let at = str::from_utf8(instant).ok().and_then(|instant| Timestamp::parse_rfc3339(instant).ok());
+            at.is_some_and(|at| since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until))
+        };
+        event.as_ref().is_none_or(|event| event.as_bytes() == name)
+            && (since.is_none() && until.is_none() || is_within())
+            && shape::parts(line).is_ok_and(|(_, details)| serde_json::from_slice::<&RawValue>(details).is_ok())
     }
 
     /// Judges one line, given without its line break.

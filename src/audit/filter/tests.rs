@@ -268,6 +268,32 @@ proptest! {
     }
 
     #[test]
+    fn what_is_surely_wanted_is_wanted(
+        made in records(),
+        at in any::<prop::sample::Index>(),
+        byte in prop_oneof![any::<u8>(), prop::sample::select(b"\"\\{}[],:0 9a".to_vec())],
+        cut in 0..3usize,
+        is_of_event in any::<bool>(),
+        is_of_time in any::<bool>(),
+    ) {
+        let own = made.own_values();
+        let wanted = Wanted {
+            event: own.event.filter(|_| is_of_event),
+            since: own.since.filter(|_| is_of_time),
+            until: own.until.filter(|_| is_of_time),
+            ..Wanted::default()
+        };
+        let filter = Filter::new(wanted.clone());
+        prop_assert!(filter.surely_wants(&made.line));
+        // One byte is another one, or bytes are put in or left out.
+        let mut changed = made.line.clone();
+        let at = at.index(changed.len());
+        changed.splice(at..(at + cut).min(made.line.len()), [byte]);
+        prop_assert!(!filter.surely_wants(&changed) || is_wanted(wanted, &changed), "{}", String::from_utf8_lossy(&changed));
+        prop_assert!(!Filter::new(Wanted { event: Some("X".to_owned()), ..Wanted::default() }).surely_wants(&made.line));
+    }
+
+    #[test]
     fn a_torn_record_never_matches_and_is_seen_as_torn(made in records(), cut in any::<prop::sample::Index>()) {
         let torn = &made.line[..cut.index(made.line.len())];
         prop_assert!(!is_wanted(Wanted::default(), torn));

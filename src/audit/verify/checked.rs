@@ -3,8 +3,7 @@
 //! A record has the hash of the record before it, so whether it follows that one is known without what comes earlier. Records that
 //! follow one another become one [`Run`], and the [`Verifier`](super::Verifier) only joins the runs.
 
-use super::found::Wrong;
-use super::{FAULTS_KEPT, Hash, Instant};
+use super::found::{FAULTS_KEPT, Hash, Instant, Wrong};
 use crate::audit::chain::Link;
 use crate::audit::contested::contradiction;
 use crate::audit::shape::{self, Misshapen};

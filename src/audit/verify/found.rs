@@ -5,8 +5,17 @@ use std::fmt::{self, Display};
 
 use rust_i18n::t;
 
-use crate::audit::shape::Misshapen;
+use crate::audit::chain::HASH_DIGITS;
+use crate::audit::shape::{INSTANT_LENGTH, Misshapen};
 use crate::text::escaped;
+
+/// The most faults that are kept for the report. Further faults are only counted.
+pub(super) const FAULTS_KEPT: usize = 5;
+
+/// A hash, as its digits.
+pub(super) type Hash = [u8; HASH_DIGITS];
+/// An instant, as a record writes it.
+pub(super) type Instant = [u8; INSTANT_LENGTH];
 
 /// A head that was noted elsewhere: the record with this number had this hash.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,16 +22,8 @@ use rust_i18n::t;
 pub use self::checked::{Checked, Checker};
 use self::checked::{Part, Record, Run, WrongLines, has_a_beginning};
 pub use self::found::{Anchor, Before, DatabaseNow, Fault, FileSeen, Held, Report, Torn, Verdict, Wrong};
-use super::chain::HASH_DIGITS;
+use self::found::{FAULTS_KEPT, Hash, Instant};
 use super::shape::{self, Misshapen};
-
-/// The most faults that are kept for the report. Further faults are only counted.
-const FAULTS_KEPT: usize = 5;
-
-/// A hash, as its digits.
-type Hash = [u8; HASH_DIGITS];
-/// An instant, as a record writes it.
-type Instant = [u8; shape::INSTANT_LENGTH];
 
 /// The last line that was taken, as the end of the chain.
 #[derive(Clone, Copy)]

@@ -72,6 +72,10 @@ impl JudgedLines {
             let line = &bytes[begin..end];
             begin = end + 1;
             found.lines += 1;
+            if filter.surely_wants(line) {
+                found.want(end - line.len()..end);
+                continue;
+            }
             match Judged::of(&Line::Bytes(line), filter, must_be_records) {
                 Judged::Wanted(line, _) => found.want(end - line.len()..end),
                 Judged::Broken => found.broken += 1,
