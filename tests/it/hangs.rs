@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -216,8 +217,27 @@ fn with_its_exporter_paused() -> (Services, Server) {
         std::fs::read_to_string(services.data_dir().join("audit.jsonl")).is_ok_and(|text| text.contains("_CRIADO"))
     });
     let second = services.another_scheduler(&[]);
-    pause(services.scheduler.pid());
+    wait_until("it is paused between two transactions", || {
+        pause(services.scheduler.pid());
+        let is_between = may_be_written(services.data_dir());
+        if !is_between {
+            signal(services.scheduler.pid(), "CONT");
+        }
+        is_between
+    });
     (services, second)
+}
+
+/// Whether nobody is writing to the agenda: a scheduler that is paused in a transaction keeps all others from it.
+fn may_be_written(folder: &Path) -> bool {
+    let path = folder.join("sctec.db");
+    if !path.exists() {
+        // The agenda is in PostgreSQL.
+        return true;
+    }
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.busy_timeout(Duration::ZERO).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok()
 }
 
 /// Books one slot after the other at `scheduler` for this time, and returns how many. Each booking must succeed.
