@@ -74,12 +74,6 @@ enum Failed {
 }
 
 impl Committer {
-    /// Gives the memory of the database's pages back. They are read again, from the system's own cache, when they are needed.
-    pub fn give_pages_back(&self) {
-        // If it fails, the memory is kept.
-        let _ = self.connection.execute_batch("PRAGMA shrink_memory");
-    }
-
     /// One transaction for all `jobs`, as far as the database takes them.
     pub fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Committed {
         if let Some(reason) = self.place.fault() {

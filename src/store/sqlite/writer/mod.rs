@@ -31,10 +31,6 @@ use crate::time::Clock;
 /// The most jobs in one transaction: bounds how long the first of them waits.
 const MAX_JOBS: usize = 1024;
 
-/// How long the pages of the database that were needed are kept in memory after the last change. They are tens of megabytes after a load.
-const PAGES_KEPT_FOR: Duration = Duration::from_secs(10);
-/// How long the thread sleeps when there is nothing to do: it could be for ever.
-const REST: Duration = Duration::from_secs(3600);
 /// How long a failed write counts against the database, unless a record was written since. A small write alone does not show
 /// that it has recovered: it may succeed on a disk without room for a larger one.
 const FAILURE_COUNTS: Duration = Duration::from_secs(10);
@@ -154,12 +150,8 @@ struct Thread {
 
 impl Thread {
     fn run(mut self, mut batches: batch::Batches<Box<dyn Job>>) {
-        let (mut batch, mut has_pages) = (Vec::new(), false);
-        while batches.next_within(&mut batch, if has_pages { PAGES_KEPT_FOR } else { REST }).is_some() {
-            if batch.is_empty() {
-                self.committer.give_pages_back();
-            }
-            has_pages = !batch.is_empty();
+        let mut batch = Vec::new();
+        while batches.next(&mut batch).is_some() {
             while !batch.is_empty() {
                 let rest = batch.split_off(batch.len().min(MAX_JOBS));
                 let mut jobs = std::mem::replace(&mut batch, rest);
