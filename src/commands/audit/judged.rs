@@ -8,6 +8,7 @@ use crate::audit::fields::Record;
 use crate::audit::filter::{Filter, Verdict, is_record, reads_as_record, without_mark};
 
 /// What a line is to a search.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nobody keeps it")]
 pub enum Judged<'a> {
     /// A record that is wanted: the line without a mark, and what it says.
     Wanted(&'a [u8], Record<'a>),

@@ -242,13 +242,11 @@ impl<H: Handler> Entrance<H> {
                     }
                 }
             });
-            loop {
-                tokio::select! {
-                    biased;
-                    () = &mut shutdown => return,
-                    () = &mut patrol => return,
-                    () = &mut admitted => break,
-                }
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = &mut patrol => return,
+                () = &mut admitted => {}
             }
         }
     }
