@@ -528,6 +528,6 @@ proptest! {
             }
             checked.into_iter().rev().for_each(|checked| verifier.take(checked));
         });
-        prop_assert_eq!(format!("{:?}", one_by_one), format!("{:?}", together));
+        prop_assert_eq!(format!("{one_by_one:?}"), format!("{together:?}"));
     }
 }
