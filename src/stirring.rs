@@ -228,7 +228,7 @@ mod tests {
         let file = folder.path().join("app.log");
         let (stirring, told) = listen(&file);
         if !stirring.is_told() {
-            eprintln!("nothing is told on this file system");
+            // On this file system nothing is told.
             return;
         }
         fs::write(folder.path().join("other"), "x").unwrap();
