@@ -427,7 +427,10 @@ async fn all_that_a_batch_writes_is_written_before_its_commit() {
         reason: "espelho".to_owned(),
         weekly_until: None,
     };
-    let closed = store.close("Hubble-Acad".to_owned(), when.clone(), Cancelling::Nothing, cause()).await.unwrap();
+    let closed = store
+        .close("Hubble-Acad".to_owned(), when.clone(), Cancelling::Nothing, Duration::ZERO, cause())
+        .await
+        .unwrap();
     let closed = closed.unwrap().maintenance;
     let [free, taken] = [slot(&store, 1).await, slot(&store, 0).await];
     let waiting = NewBooking { scientist: known.scientist(5).unwrap().clone(), ..taken };
@@ -442,8 +445,8 @@ async fn all_that_a_batch_writes_is_written_before_its_commit() {
         async { drop(store.change_scientist(3, patch, None, cause()).await.unwrap().unwrap()) },
         async { drop(store.create_telescope(added, cause()).await.unwrap().unwrap()) },
         async { drop(store.change_telescope("Webb-Acad".to_owned(), rules, None, cause()).await.unwrap().unwrap()) },
-        async { drop(store.close("Webb-Acad".to_owned(), when, Cancelling::Nothing, cause()).await.unwrap().unwrap()) },
-        async { drop(store.reopen("Hubble-Acad".to_owned(), closed.id, cause()).await.unwrap().unwrap()) },
+        async { drop(store.close("Webb-Acad".to_owned(), when, Cancelling::Nothing, Duration::ZERO, cause()).await.unwrap().unwrap()) },
+        async { drop(store.reopen("Hubble-Acad".to_owned(), closed.id, Duration::ZERO, cause()).await.unwrap().unwrap()) },
         async { drop(store.enter(waiting, cause()).await.unwrap().unwrap()) },
         async { drop(store.book(free, fence(2), cause()).await.unwrap().unwrap()) },
         async {
