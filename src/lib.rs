@@ -39,7 +39,7 @@
 //! - [`http`]: HTTP on hyper, without any domain;
 //! - [`access`]: who asks, and what they may do;
 //! - [`batch`]: adaptive batching; [`text`]: escaping; [`data_dir`] and [`files`]: the data folder and facts about files; [`stirring`]: what
-//!   happens to a file; [`json`]: values as JSON, and [`eights`]: bytes looked at together; [`language`]: the catalogues of the command line;
+//!   happens to a file; [`json`]: values as JSON; [`language`]: the catalogues of the command line;
 //!   [`logging`]; [`panics`]; [`time`]: instants and the clock.
 //!
 //! # Where to look
@@ -73,7 +73,6 @@ pub mod access;
 
 mod batch;
 mod data_dir;
-mod eights;
 mod files;
 mod json;
 pub mod language;

@@ -32,7 +32,6 @@ use crate::http::router::{Endpoint, Found, Query, Router, Table};
 use crate::http::server::{Handler, Request};
 use crate::http::unknown::{Handling, strict_unless};
 use crate::http::{self, Response};
-use crate::text::Address;
 
 /// The scheduler's endpoints.
 static TABLE: &Table<Route> = {
@@ -312,7 +311,7 @@ impl Routes {
 
 /// Logs the assignment's line for a request.
 fn announce(request: &Request, route: Route, path: &str) {
-    let (log, ip) = (&request.log, Address(ip_of(request.peer)));
+    let (log, ip) = (&request.log, ip_of(request.peer));
     match route {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
         Route::Alter => info!(log, "Requisição recebida para PATCH {}", path),

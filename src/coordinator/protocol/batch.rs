@@ -16,7 +16,6 @@ use crate::http::problem::{FieldError, Problem};
 use crate::http::request_id::RequestId;
 use crate::http::unknown::Unknown;
 use crate::http::wrong::{FieldCode, Wrong};
-use crate::json;
 
 /// The fields of an entry besides its operation's own, as [`Operation::read`] is told of them.
 const ENTRY_FIELDS: &str = ", op, req, req_cliente, traceparent, tracestate";
@@ -42,7 +41,7 @@ impl BatchWriter {
         self.body.extend_from_slice(if self.count == 0 { b"{\"operacoes\":[" } else { b"," });
         self.count += 1;
         // A struct of texts, numbers and lists: serialising it to memory cannot fail.
-        json::append(&mut self.body, &operation.written(req)).expect("an operation serialises");
+        serde_json::to_writer(&mut self.body, &operation.written(req)).expect("an operation serialises");
     }
 
     /// The body, of at least one entry.

@@ -32,7 +32,6 @@ use crate::http::request_id::RequestId;
 use crate::http::server::{Request, log_problem};
 use crate::http::unknown::{Handling, Unknown};
 use crate::http::{self, Response};
-use crate::json;
 
 /// After so many operations or answers of a batch, the tasks of other requests have a turn.
 const TURN: usize = 16;
@@ -169,7 +168,7 @@ impl Pieces {
             let Some(answer) = self.batch.say_next(self.late) else { return false };
             text.extend_from_slice(self.next.as_bytes());
             // A struct of texts and numbers: serialising it to memory cannot fail.
-            json::append(text, &answer).expect("an answer serialises");
+            serde_json::to_writer(&mut *text, &answer).expect("an answer serialises");
             self.next = ",";
         }
         true
