@@ -1,6 +1,6 @@
 //! Cuts an input at line ends into pieces, which are looked at on all cores; what is found in them is taken in the input's order.
 //!
-//! A bounded number of pieces is in memory, whatever the length of the input.
+//! A bounded number of pieces is in memory, however long the input is.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -292,7 +292,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_comes_once_in_order_whatever_the_pieces(
+        fn every_line_comes_once_in_order_however_it_is_cut(
             text in "[ab\n]{0,300}",
             size in 1..40usize,
             more in 0..40usize,
