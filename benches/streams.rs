@@ -4,6 +4,12 @@
 //! it sends one booking after the other, and measures from just before the request until each listener has read the event. The
 //! listeners use the same processors as the services, and read one after the other. So the last one waits for this process too.
 //!
+//! Then a client whose round trip is 280 ms has a time token, bookings are cancelled, and their slots open a moment later (`abre_em_utc`). Each listener is at
+//! one of ten distances, from 2 to 280 ms (round trip): its event comes as much later than it was read here as one way takes, and its clock is wrong
+//! by what Cristian's algorithm cannot see of eight exchanges over such ways. Those are drawn as in the simulation of contests
+//! (`src/agenda/stamp/simulation.rs`); what is measured is the services and ten thousand connections. A page shows the slot when it
+//! has heard of it, and not before the instant.
+//!
 //! Ten thousand connections take ten thousand file descriptors in both processes: `ulimit -n 16384` or more. With fewer descriptors
 //! there are fewer listeners.
 
@@ -13,7 +19,7 @@ mod common;
 mod measure;
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::Services;
 use measure::listeners::{Heard, listen};
@@ -25,6 +31,11 @@ const LISTENERS: u64 = 10_000;
 /// Descriptors that are for something else.
 const OTHERS: u64 = 256;
 const BOOKINGS: usize = 20;
+const CANCELLATIONS: usize = 20;
+/// How far the listeners are: their round trips.
+const ROUND_TRIPS_MS: [f64; 10] = [2.0, 10.0, 30.0, 60.0, 90.0, 120.0, 160.0, 200.0, 240.0, 280.0];
+/// How often a listener compares clocks.
+const SAMPLES: usize = 8;
 /// Long enough for every stream's comment, which comes every 15 s.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -97,5 +108,128 @@ async fn run(services: &Services, listeners: usize) -> Outcome<()> {
     ];
     eprintln!("{BOOKINGS} bookings, from just before each is sent; the listeners run on the same machine");
     eprintln!("{}", table(["", "figure"], figures.map(|(name, figure)| [name.to_owned(), figure])));
+    open(services, &heard, listeners).await
+}
+
+/// Random numbers by `SplitMix64`: the same in every run.
+struct Random(u64);
+
+impl Random {
+    /// A number of [0, 1).
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// One way of a round trip, in milliseconds: half of it and up to a tenth more.
+    fn way(&mut self, round_trip_ms: f64) -> f64 {
+        round_trip_ms / 2.0 * (1.0 + 0.1 * self.next())
+    }
+
+    /// By how much a clock is wrong that was compared over such ways, in milliseconds.
+    fn clock_error(&mut self, round_trip_ms: f64) -> f64 {
+        let ways: Vec<(f64, f64)> = (0..SAMPLES).map(|_| (self.way(round_trip_ms), self.way(round_trip_ms))).collect();
+        let least = ways.iter().min_by(|one, other| (one.0 + one.1).total_cmp(&(other.0 + other.1)));
+        least.map_or(0.0, |(there, back)| (there - back) / 2.0)
+    }
+}
+
+/// What the listeners of one cancellation have seen, in milliseconds from the instant at which its slot opens.
+#[derive(Default)]
+struct Seen {
+    /// When each could have shown the slot at once: when it had heard.
+    heard: Vec<f64>,
+    /// When each shows it.
+    shown: Vec<f64>,
+    /// How far ahead the instant was when the cancellation was written.
+    lead: f64,
+}
+
+/// Cancels bookings, whose slots open a moment later, and tells when the listeners hear of it and when they show them.
+async fn open(services: &Services, heard: &Rc<Heard>, listeners: usize) -> Outcome<()> {
+    let (mut random, mut all) = (Random(7), Vec::new());
+    let far = Duration::from_millis(280);
+    for number in 0..CANCELLATIONS {
+        heard.at.borrow_mut().clear();
+        let slot = format!("2020-01-03T{:02}:{:02}:00Z", number / 12, number % 12 * 5);
+        let (url, time) = (services.agenda(""), services.agenda("/time"));
+        let ask = move |method: &str, url: &str, body: Option<&str>| {
+            common::http(method, url, body.map(|body| ("application/json", body))).json()
+        };
+        let prepared = tokio::task::spawn_blocking(move || {
+            // Such a client is waited for five minutes.
+            let first = ask("GET", &format!("{time}?nonce=a"), None);
+            std::thread::sleep(far);
+            ask("GET", &format!("{time}?nonce=b&anterior={}", first["token_hora"].as_str().unwrap_or_default()), None);
+            let body = format!(r#"{{"cientista_id":1,"horario_inicio_utc":"{slot}"}}"#);
+            let booked = ask("POST", &format!("{url}/agendamentos"), Some(&body));
+            (ask, url, booked)
+        });
+        let (ask, url, booked) = prepared.await?;
+        heard.wait("all have heard of the booking", |heard| heard.at.borrow().len() == listeners).await?;
+        heard.at.borrow_mut().clear();
+        let path = booked["_links"]["self"]["href"].as_str().unwrap_or_default().to_owned();
+        let cancelled = tokio::task::spawn_blocking(move || ask("DELETE", &format!("{url}{path}"), None));
+        heard.wait("all have heard of the cancellation", |heard| heard.at.borrow().len() == listeners).await?;
+        let cancelled = cancelled.await?;
+        let instant = |name: &str| -> Outcome<f64> {
+            let text = cancelled[name].as_str().ok_or_else(|| format!("no {name}: {cancelled}"))?;
+            Ok(sctec::time::Timestamp::parse_rfc3339(text)?.as_micros() as f64 / 1e3)
+        };
+        let (opens_at, written) = (instant("abre_em_utc")?, instant("cancelado_em_utc")?);
+        let (now, official) = (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64() * 1e3);
+        let mut seen = Seen { lead: opens_at - written, ..Seen::default() };
+        for (nth, at) in heard.at.borrow().iter().enumerate() {
+            let round_trip_ms = ROUND_TRIPS_MS[nth % ROUND_TRIPS_MS.len()];
+            let read = official - (now - *at).as_secs_f64() * 1e3;
+            let heard = read + random.way(round_trip_ms) - opens_at;
+            seen.heard.push(heard);
+            seen.shown.push(heard.max(random.clock_error(round_trip_ms)));
+        }
+        all.push(seen);
+    }
+    tell_openings(&all, listeners);
     Ok(())
+}
+
+/// The figures of the openings.
+fn tell_openings(all: &[Seen], listeners: usize) {
+    let sorted = |values: &mut dyn Iterator<Item = f64>| {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values
+    };
+    let at = |sorted: &[f64], percent: usize| {
+        let place = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+        sorted.get(place).copied().unwrap_or_default()
+    };
+    let three = |sorted: &[f64]| format!("{:.1}, {:.1}, {:.1}", at(sorted, 50), at(sorted, 99), at(sorted, 100));
+    // From the first listener's on.
+    let spread = |of: fn(&Seen) -> &[f64]| {
+        sorted(&mut all.iter().flat_map(|seen| {
+            let first = of(seen).iter().copied().fold(f64::MAX, f64::min);
+            of(seen).iter().map(move |at| at - first)
+        }))
+    };
+    let off = sorted(&mut all.iter().flat_map(|seen| seen.shown.iter().map(|at| at.abs())));
+    let late = all.iter().flat_map(|seen| &seen.heard).filter(|at| **at > 0.0).count();
+    let too_late = off.iter().filter(|off| **off > 5.0).count();
+    let share = |count: usize| format!("{:.2} %", 100.0 * count as f64 / (listeners * all.len()).max(1) as f64);
+    let leads = sorted(&mut all.iter().map(|seen| seen.lead));
+    let figures = [
+        ("how far ahead a slot opens, ms (median)", format!("{:.0}", at(&leads, 50))),
+        (
+            "the listeners hear of it, ms after the first: half of them, 99 of 100, the last",
+            three(&spread(|seen| &seen.heard)),
+        ),
+        ("they show it, ms after the first: the same", three(&spread(|seen| &seen.shown))),
+        ("they show it, ms from the instant: the same", three(&off)),
+        ("hear of it after the instant", share(late)),
+        ("show it more than 5 ms from the instant", share(too_late)),
+    ];
+    eprintln!("{} cancellations; the listeners are 2 to 280 ms away (emulated)", all.len());
+    eprintln!("{}", table(["", "figure"], figures.map(|(name, figure)| [name.to_owned(), figure])));
 }

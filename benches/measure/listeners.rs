@@ -13,12 +13,13 @@ use super::Outcome;
 
 /// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-const BOOKED: &[u8] = b"\nevent: criado\n";
+/// A booking was made, or cancelled.
+const CHANGED: [&[u8]; 2] = [b"\nevent: criado\n", b"\nevent: cancelado\n"];
 
 /// What the listeners tell.
 #[derive(Default)]
 pub struct Heard {
-    /// When each that has heard of the current booking had read of it.
+    /// When each that has heard of the current booking, or of its cancellation, had read of it.
     pub at: RefCell<Vec<Instant>>,
     /// How many have been told that they hear the agenda.
     pub linked: Cell<usize>,
@@ -55,7 +56,7 @@ pub async fn listen(address: &str, heard: &Rc<Heard>) -> Outcome<()> {
                 heard.progress.notify_one();
             }
             let read = memmem::rfind(&bytes, b"\n\n").map_or(0, |end| end + 1);
-            let events = memmem::find_iter(&bytes[..read], BOOKED).count();
+            let events: usize = CHANGED.iter().map(|name| memmem::find_iter(&bytes[..read], name).count()).sum();
             if events > 0 {
                 heard.at.borrow_mut().extend(std::iter::repeat_n(Instant::now(), events));
                 heard.progress.notify_one();
