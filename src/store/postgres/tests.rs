@@ -411,6 +411,15 @@ async fn all_that_comes_while_the_lock_is_waited_for_gets_its_transaction() {
     assert_eq!(ids[0].iter().flatten().collect::<Vec<_>>(), ["1", "30", "30"]);
 }
 
+fn a_day_closed() -> NewMaintenance {
+    NewMaintenance {
+        start: Timestamp::parse_rfc3339("2030-02-01T00:00:00Z").unwrap(),
+        end: Timestamp::parse_rfc3339("2030-02-02T00:00:00Z").unwrap(),
+        reason: "espelho".to_owned(),
+        weekly_until: None,
+    }
+}
+
 /// COMMIT is sent without waiting for the statements before it: none may come after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
@@ -421,12 +430,7 @@ async fn all_that_a_batch_writes_is_written_before_its_commit() {
     let known = store.catalogue().await.unwrap();
     let (telescope, scientist) = (known.telescope("Webb-Acad").unwrap(), known.scientist(3).unwrap());
     let cause = || Cause::of_test("r");
-    let when = NewMaintenance {
-        start: Timestamp::parse_rfc3339("2030-02-01T00:00:00Z").unwrap(),
-        end: Timestamp::parse_rfc3339("2030-02-02T00:00:00Z").unwrap(),
-        reason: "espelho".to_owned(),
-        weekly_until: None,
-    };
+    let when = a_day_closed();
     let closed = store
         .close("Hubble-Acad".to_owned(), when.clone(), Cancelling::Nothing, Duration::ZERO, cause())
         .await
