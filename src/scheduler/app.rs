@@ -20,11 +20,12 @@ use super::open_id::Provider;
 use crate::access::register::Register;
 use crate::access::register::records::{Folder, Place};
 use crate::agenda::room::{Counting, Rooms};
-use crate::agenda::{Catalogue, NewBooking};
+use crate::agenda::{Catalogue, NewBooking, opening};
 use crate::audit::export::{self, Bell, Exporter};
 use crate::audit::record::Process;
 use crate::audit::{RACE_TRAIL_FILE, TRAIL_FILE};
 use crate::coordinator::client::{Client, Expected};
+use crate::coordinator::protocol::WINDOW_MS_MAX;
 use crate::data_dir::{DATABASE_FILE, DataDirError, RACE_DATABASE_FILE};
 use crate::http::identity::Identity;
 use crate::http::request_id::RequestId;
@@ -195,6 +196,12 @@ impl App {
     /// How far the audit trail's file is behind, where the process that writes it is another one and is paused. Bookings go on.
     pub fn audit_behind(&self) -> Option<String> {
         self.exporter.behind()
+    }
+
+    /// How long before they open slots become free now.
+    pub fn lead(&self) -> Duration {
+        let window = self.windows.window(self.clock.now());
+        opening::lead(window, self.live.listeners(), Duration::from_millis(WINDOW_MS_MAX))
     }
 
     /// What is read when the metrics are.

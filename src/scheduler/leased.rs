@@ -104,7 +104,7 @@ pub async fn alter(
     if let Destination::Elsewhere(new) = &asked.destination {
         app.live.openings().wait_for(new).await;
     }
-    asked.lead = app.windows.window(app.clock.now());
+    asked.lead = app.lead();
     let places = places_of(&asked);
     if places.is_empty() {
         // No slot changes hands: the transaction alone decides.
@@ -151,7 +151,7 @@ pub async fn cancel(
     mut asked: Cancellation,
     origin: &Origin,
 ) -> Result<Booking, Refusal> {
-    asked.lead = app.windows.window(app.clock.now());
+    asked.lead = app.lead();
     let from = known.place();
     let wanted = LockedSlots::of(vec![from.clone()]);
     let commit = async |fence, _| {
@@ -200,7 +200,7 @@ pub async fn close(
     } else {
         info!(origin.log, "Iniciando verificação de conflito no BD");
         app.pause().await;
-        let (cause, lead) = (origin.cause.clone(), app.windows.window(app.clock.now()));
+        let (cause, lead) = (origin.cause.clone(), app.lead());
         let answer = app.store.close(telescope.to_owned(), when.clone(), Cancelling::Leased(leased), lead, cause).await;
         match (of_closing(app, origin, telescope, answer), held.first()) {
             (Ok(Err(NotClosed::Fence(broken))), Some((_, wanted, ..))) => {

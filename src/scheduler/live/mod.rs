@@ -105,6 +105,11 @@ impl Live {
         }
     }
 
+    /// How many listen to the agenda at this scheduler.
+    pub fn listeners(&self) -> usize {
+        self.channel.listeners()
+    }
+
     /// A booking was written.
     pub fn created(&self, booking: &Booking, origin: &Origin) {
         self.publisher.booking("criado", booking, None, &origin.cause.request_id);

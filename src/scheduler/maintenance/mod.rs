@@ -159,7 +159,7 @@ pub async fn remove(app: &App, id: &str, request: &Request) -> Result<Response, 
     let (telescope, maintenance) = known(app, id, request).await?;
     check_audit(app, &origin).map_err(refused)?;
     // Without locks there are no contests.
-    let lead = app.gate.locking().map_or(Duration::ZERO, |_| app.windows.window(app.clock.now()));
+    let lead = app.gate.locking().map_or(Duration::ZERO, |_| app.lead());
     let removed = app.store.reopen(telescope.code.clone(), maintenance.id, lead, origin.cause.clone()).await;
     let removed = removed.map_err(|error| refused(store_failed(&origin, &error)))?.ok_or_else(|| unknown(id))?;
     tell_promoted(app, &origin, &removed.promoted);
