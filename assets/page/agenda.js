@@ -8,6 +8,9 @@ export const FINAL = "CANCELADO";
 /// The state of a slot that nobody has. Whether the person may book it is another question: then it has a link.
 export const FREE = "livre";
 
+/// What became free opens within this time. An event or an agenda that says otherwise is not believed.
+export const SOON_MS = 5000;
+
 /// The key of a booking. The number is not enough: while a page is open, the database may be replaced by a new one, which
 /// begins its numbers again.
 export const identity = ({ id, criado_em_utc }) => `${id} ${criado_em_utc}`;
@@ -104,7 +107,7 @@ export class Agenda {
   /// has changed, and when the `next` one opens.
   open(now) {
     const all = this.slots.filter(({ opens, booking }) => opens && !booking);
-    const due = all.filter(({ opens }) => opens <= now);
+    const due = all.filter(({ opens, state }) => opens <= now || (state === FREE && opens > now + SOON_MS));
     const opened = due.filter(({ state }) => state !== FREE);
     for (const slot of due) Object.assign(slot, { opens: undefined, state: FREE, book: this.#book });
     const next = Math.min(...all.map(({ opens }) => opens ?? Infinity));

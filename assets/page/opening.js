@@ -1,9 +1,8 @@
 // Slots that open: all pages show them at the same instant of the true time, and not each when it hears of it. No DOM.
 
+import { SOON_MS } from "./agenda.js";
 import { parseInstant } from "./instants.js";
 
-/// What became free opens within this time. An event that says otherwise is not believed.
-const SOON_MS = 5000;
 /// A browser can wait for some days at most.
 const LONGEST_MS = 3600000;
 

@@ -2,7 +2,7 @@
 
 use super::catalogue::Telescope;
 use super::maintenance::{Maintenance, Stretch, within};
-use super::opening::Reopening;
+use super::opening::{Reopening, is_looked_at};
 use super::slot::SlotRange;
 use crate::time::Timestamp;
 
@@ -21,15 +21,17 @@ impl Telescope {
         Self { maintenance: all.into(), ..self }
     }
 
-    /// When these slots open, or have opened, after a maintenance that was taken away.
-    pub fn reopens(&self, slots: SlotRange) -> Option<Timestamp> {
+    /// When these slots open, or have opened a moment before `now`, after a maintenance that was taken away.
+    pub fn reopens(&self, slots: SlotRange, now: Timestamp) -> Option<Timestamp> {
         let meets = |one: &&Reopening| one.when.meets(slots.start(), slots.end()).is_some();
-        self.reopening.iter().filter(meets).map(|one| one.opens_at).max()
+        let all = self.reopening.iter().filter(meets).map(|one| one.opens_at);
+        all.filter(|at| is_looked_at(*at, now)).max()
     }
 
     /// The same, also after the instant at which the rules open the day.
-    pub fn opens(&self, slots: SlotRange) -> Option<Timestamp> {
-        self.reopens(slots).max(self.rules.horizon().map(|horizon| horizon.opens(slots)))
+    pub fn opens(&self, slots: SlotRange, now: Timestamp) -> Option<Timestamp> {
+        let of_day = self.rules.horizon().map(|horizon| horizon.opens(slots));
+        self.reopens(slots, now).max(of_day.filter(|at| is_looked_at(*at, now)))
     }
 }
 
@@ -47,10 +49,11 @@ mod tests {
     fn of_several_openings_the_last_one_counts() {
         let slots = SlotRange::new(at("2030-01-10T03:00:00Z"), 5).unwrap();
         let mut telescope = Telescope::new("T".to_owned(), "T".to_owned(), false);
-        assert_eq!(telescope.opens(slots), None);
+        assert_eq!(telescope.opens(slots, at("2030-01-05T01:00:00Z")), None);
         telescope.rules = Rules { horizon_days: Some(5), opens_at_min: Some(60), ..Rules::default() };
         let of_day = at("2030-01-05T01:00:00Z");
-        assert_eq!(telescope.opens(slots), Some(of_day));
+        assert_eq!(telescope.opens(slots, of_day), Some(of_day));
+        assert_eq!(telescope.opens(slots, at("2030-01-05T01:00:01Z")), None);
         let reopening = |start: &str, end: &str, opens_at: &str| {
             let (start, end, opens_at) = (at(start), at(end), at(opens_at));
             Reopening {
@@ -64,7 +67,9 @@ mod tests {
             reopening("2030-01-10T00:00:00Z", "2030-01-11T00:00:00Z", "2030-01-07T00:00:02Z"),
         ]
         .into();
-        assert_eq!(telescope.opens(slots), Some(at("2030-01-07T00:00:02Z")));
-        assert_eq!(telescope.reopens(slots), telescope.opens(slots));
+        let now = at("2030-01-07T00:00:01.5Z");
+        assert_eq!(telescope.opens(slots, now), Some(at("2030-01-07T00:00:02Z")));
+        assert_eq!(telescope.reopens(slots, now), telescope.opens(slots, now));
+        assert_eq!(telescope.reopens(slots, at("2030-01-06T23:00:00Z")), None, "the clock was set back");
     }
 }

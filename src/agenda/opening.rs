@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::maintenance::NewMaintenance;
 use crate::time::Timestamp;
 
-/// How long an opening is looked at after its instant. No stamp is earlier than its request's arrival by more than the largest credit, which is
+/// How long an opening is looked at after its instant, and before it. No stamp is earlier than its request's arrival by more than the largest credit, which is
 /// much less.
 pub const LOOKED_AT: Duration = Duration::from_secs(1);
 
@@ -41,10 +41,10 @@ pub fn after(now: Timestamp, lead: Duration) -> Option<Timestamp> {
     Timestamp::from_micros(now.as_micros().checked_add(lead_us)?)
 }
 
-/// Whether an opening can still make a difference to a request that arrives at `now`.
+/// Whether an opening can make a difference to a request that arrives at `now`. One that is further ahead than slots are ever opened was
+/// written before the clock was set back, or by a machine whose clock is wrong: it keeps nobody waiting.
 pub fn is_looked_at(opens_at: Timestamp, now: Timestamp) -> bool {
-    let over_us = now.as_micros() - opens_at.as_micros();
-    u128::try_from(over_us).is_err() || u128::try_from(over_us).is_ok_and(|us| us < LOOKED_AT.as_micros())
+    Duration::from_micros(opens_at.as_micros().abs_diff(now.as_micros())) < LOOKED_AT
 }
 
 #[cfg(test)]
@@ -71,5 +71,6 @@ mod tests {
         assert!(is_looked_at(at("2030-01-01T00:00:00.153Z"), now) && is_looked_at(now, now));
         assert!(is_looked_at(now, at("2030-01-01T00:00:00.999999Z")));
         assert!(!is_looked_at(now, at("2030-01-01T00:00:01Z")));
+        assert!(!is_looked_at(at("2030-01-01T01:00:00Z"), now), "the clock was set back by an hour");
     }
 }

@@ -107,6 +107,15 @@ test("who cancels sees at once that the booking is gone, and can book the slot w
   mock.timers.reset();
 });
 
+test("what became free opens at once where its instant cannot be", () => {
+  const agenda = new Agenda(opens({}, [booking(1, 2)]));
+  const { opening } = page(agenda);
+  agenda.apply({ ...cancelled(booking(1, 2)), abre_em_utc: at(3_600_000) });
+  opening.look();
+  assert.equal(kindOf(agenda.slots[2], 1), "free");
+  mock.timers.reset();
+});
+
 test("a booking that was moved leaves its slots and has the new ones", () => {
   const agenda = new Agenda(opens({}, [booking(1, 2, 3)]));
   const before = { telescopio: "Hubble-Acad", horario_inicio_utc: utc(2), horario_fim_utc: utc(5) };
@@ -136,7 +145,7 @@ test("a clock that is corrected is believed, and before it is known the answer's
   assert.equal(kindOf(agenda.slots[2], 1), "free");
   mock.timers.reset();
 
-  const early = new Agenda(opens({ 2: [FREE, 50], 3: [FREE, 3_600_000] }));
+  const early = new Agenda(opens({ 2: [FREE, 50], 3: ["fechado", 3_600_000] }));
   early.read -= 60;
   page(early, { known: false }).opening.look();
   assert.deepEqual([2, 3].map((index) => kindOf(early.slots[index], 1)), ["free", "closed"]);

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::catalogue::Telescope;
 use super::maintenance;
+use super::opening::is_looked_at;
 use super::slot::{SLOT_MIN, SlotRange, SlotRangeError, check_duration, is_open, next_start};
 use crate::time::{Timestamp, minutes_in_micros};
 
@@ -210,7 +211,9 @@ pub fn opens_at(
 ) -> Option<Timestamp> {
     let slots = SlotRange::new(start, SLOT_MIN).ok()?;
     let opens_at = match state {
-        SlotState::Free => telescope.reopens(slots).max(freed.get(&start).copied()),
+        SlotState::Free => {
+            telescope.reopens(slots, now).max(freed.get(&start).copied().filter(|at| is_looked_at(*at, now)))
+        }
         SlotState::Closed => {
             let operates = telescope.hours.as_ref().is_none_or(|hours| hours.is_open(start));
             let is_near = telescope.rules.first_start(now).is_some_and(|first| start < first);

@@ -47,8 +47,8 @@ impl Openings {
     /// When these slots open, or have opened a moment before `now`.
     pub fn of(&self, telescope: &str, wanted: SlotRange, now: Timestamp) -> Option<Timestamp> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = slots.get(telescope)?.range(wanted.start()..wanted.end()).map(|(_, at)| *at).max();
-        found.filter(|at| is_looked_at(*at, now))
+        let found = slots.get(telescope)?.range(wanted.start()..wanted.end()).map(|(_, at)| *at);
+        found.filter(|at| is_looked_at(*at, now)).max()
     }
 
     /// When the slots of a booking open, or have opened a moment before `now`, where there are contests: after a cancellation, after a maintenance, or by
@@ -57,8 +57,7 @@ impl Openings {
         if new.telescope.rules.policy == Policy::Arrival {
             return None;
         }
-        let known = self.of(&new.telescope.code, new.slots, now);
-        known.max(new.telescope.opens(new.slots)).filter(|at| is_looked_at(*at, now))
+        self.of(&new.telescope.code, new.slots, now).max(new.telescope.opens(new.slots, now))
     }
 
     /// Waits until the slots of a booking are open. A move does so, which takes no part in a contest.

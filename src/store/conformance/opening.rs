@@ -53,9 +53,10 @@ pub async fn slots_that_nobody_waited_for_open_after_the_lead<F: Fixture>() {
     };
     let other = opened.book(opened.slot(20).await, 3).await.unwrap();
     assert_eq!(move_there(&other, 0).await, Err(AlterRefused::Opens(opens_at)), "a move waits");
+    let knowing = NewBooking { opens_at: Some(opens_at), ..not_knowing.clone() };
+    assert_eq!(opens(opened.book(knowing.clone(), 3).await), opens_at, "nobody has it before");
     opened.clock.set(opens_at);
     assert_eq!(opens(opened.book(not_knowing.clone(), 3).await), opens_at);
-    let knowing = NewBooking { opens_at: Some(opens_at), ..not_knowing.clone() };
     let booked = opened.book(knowing, 3).await.unwrap();
     let moved_at = opened.later(100);
     let moved = move_there(&other, 0).await.unwrap().booking;
@@ -72,6 +73,15 @@ pub async fn slots_that_nobody_waited_for_open_after_the_lead<F: Fixture>() {
     assert_eq!(records.iter().filter(|line| line.contains(&told)).count(), 1, "{records:#?}");
     assert_eq!(records.iter().filter(|line| line.contains("abre_em_utc")).count(), 2, "{records:#?}");
     what_is_shortened_and_what_is_waited_for(&opened).await;
+    a_clock_that_was_set_back_keeps_no_slot_closed(&opened).await;
+}
+
+/// The instant at which slots open may be far ahead then, and nobody waits for it.
+async fn a_clock_that_was_set_back_keeps_no_slot_closed<F: Fixture>(opened: &Opened<F>) {
+    let booked = opened.book(opened.slot(60).await, 1).await.unwrap();
+    assert_ne!(opened.cancel_with_lead(&booked, 2).await.booking.opens_at, None);
+    opened.clock.set(opened.later(-3_600_000));
+    opened.book(opened.slot(60).await, 3).await.unwrap();
 }
 
 /// Only the rest of a booking that becomes shorter opens; and nothing, if somebody waited for it.
@@ -115,9 +125,10 @@ pub async fn a_maintenance_that_is_taken_away_opens_its_slots_after_the_lead<F: 
     assert_eq!(reopened(100, LEAD).await.opens_at, Some(opens_at));
     // All who read the catalogue know of it, and who has not read it is told.
     let new = opened.slot(101).await;
-    assert_eq!(new.telescope.opens(new.slots), Some(opens_at));
+    assert_eq!(new.telescope.opens(new.slots, opened.clock.now()), Some(opens_at));
     assert_eq!(opens(opened.book(new.clone(), 1).await), opens_at);
     opened.book(opened.slot(112).await, 1).await.unwrap();
+    opened.clock.set(opens_at);
     opened.book(NewBooking { opens_at: Some(opens_at), ..new }, 1).await.unwrap();
     opened.clock.set(opened.later(1_100));
     opened.book(opened.slot(102).await, 2).await.unwrap();

@@ -83,11 +83,11 @@ impl Book {
             }
             self.fence.check_token(start, claim).map_err(BookRefused::Fence)?;
         }
-        // Another scheduler may have opened them a moment ago.
+        // Another scheduler may have freed them a moment ago. Nobody has them before they open, also if their contest ended earlier.
         let telescope = &self.new.telescope;
         let opens_at =
             view.opens(&telescope.code, self.new.slots).filter(|_| telescope.rules.policy != Policy::Arrival);
-        match opens_at.filter(|at| self.new.opens_at.is_none_or(|known| known < *at)) {
+        match opens_at.filter(|at| *at > view.now || self.new.opens_at.is_none_or(|known| known < *at)) {
             Some(opens_at) => Err(BookRefused::Opens(opens_at, Box::new(self.new.clone()))),
             None => Ok(()),
         }

@@ -111,9 +111,9 @@ impl View {
 
     /// When these slots open, or have opened, since they have become free: as far as a request that comes now can be too early.
     pub(super) fn opens(&self, telescope: &str, slots: SlotRange) -> Option<Timestamp> {
-        let reopens = self.telescopes.get(telescope).and_then(|telescope| telescope.reopens(slots));
-        let opens = self.claims(telescope, slots).filter_map(|(_, claim)| claim.opens_at).chain(reopens).max();
-        opens.filter(|at| is_looked_at(*at, self.now))
+        let reopens = self.telescopes.get(telescope).and_then(|telescope| telescope.reopens(slots, self.now));
+        let freed = self.claims(telescope, slots).filter_map(|(_, claim)| claim.opens_at);
+        freed.filter(|at| is_looked_at(*at, self.now)).chain(reopens).max()
     }
 
     /// What a scientist has booked at a telescope, without the booking `but`.
