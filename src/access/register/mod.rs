@@ -42,7 +42,8 @@ use crate::time::{Clock, Timestamp};
 
 /// The pause between two looks at the file. A revocation holds within a second everywhere.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// After so many looks between which nobody was asked for, the file is looked at when somebody is: five seconds.
+/// After so many looks between which nobody was asked for, the file is looked at when somebody is: five seconds. It is looked at all the
+/// time while somebody waits for [`Register::changes`].
 const LOOKS_UNASKED: u32 = 25;
 /// One look an hour that is not needed costs nothing.
 const REST: Duration = Duration::from_secs(3600);
@@ -117,7 +118,7 @@ impl Register {
     /// # Errors
     /// Why it is nobody.
     pub fn find(&self, key: Key, from: Option<IpAddr>) -> Result<Found, Unidentified> {
-        self.shared.ask();
+        self.ask();
         if self.shared.age() > TRUSTED_FOR {
             return Err(Unidentified::Unavailable);
         }
@@ -126,7 +127,19 @@ impl Register {
 
     /// Is told each time that another answer of [`Self::find`] may be right. The passing of time is not told.
     pub fn changes(&self) -> watch::Receiver<()> {
-        self.shared.changed.subscribe()
+        let changes = self.shared.changed.subscribe();
+        // The file is looked at while there is a receiver: a watching thread that rests begins with that now.
+        self.ask();
+        changes
+    }
+
+    /// Somebody is asked for: the watching thread does not rest.
+    fn ask(&self) {
+        if self.shared.ask()
+            && let Some(watcher) = &self.watcher
+        {
+            watcher.thread().unpark();
+        }
     }
 
     /// Waits until the file has been looked at once more, from now on: a token that is not known may have been made just now, and after
@@ -233,7 +246,8 @@ impl Watcher {
             // Callers with unknown tokens ask for a look; they share one. So do those who come when the last look is too old.
             std::thread::sleep(LOOK_PAUSE);
             unasked = if self.shared.matters() { 0 } else { unasked + 1 };
-            std::thread::park_timeout(if unasked > LOOKS_UNASKED { REST } else { LOOK_EVERY });
+            let rests = self.shared.rest(unasked > LOOKS_UNASKED);
+            std::thread::park_timeout(if rests { REST } else { LOOK_EVERY });
             let number = self.shared.begun.fetch_add(1, Ordering::SeqCst) + 1;
             let looked = self.look();
             self.shared.ended.send_replace(number);

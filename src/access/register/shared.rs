@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) stop: AtomicBool,
     /// Whether anybody was asked for since the last look at the file.
     asked: AtomicBool,
+    /// Whether the watching thread rests, or will after its next look, if nobody is asked for until then.
+    rests: AtomicBool,
     /// How many looks at the file have begun.
     pub(super) begun: AtomicU64,
     /// How many have ended.
@@ -42,6 +44,7 @@ impl Shared {
             changed: watch::Sender::new(()),
             stop: AtomicBool::new(false),
             asked: AtomicBool::new(true),
+            rests: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             ended: watch::Sender::new(0),
         }
@@ -52,16 +55,33 @@ impl Shared {
         self.known.load()
     }
 
-    /// Somebody is asked for. It is written only once between two looks: each request comes here.
-    pub(super) fn ask(&self) {
-        if !self.asked.load(Ordering::Relaxed) {
-            self.asked.store(true, Ordering::Relaxed);
+    /// Somebody is asked for. It is written only once between two looks: each request comes here. Returns whether the watching thread
+    /// rests, and has to be woken.
+    #[must_use]
+    pub(super) fn ask(&self) -> bool {
+        if self.asked.load(Ordering::SeqCst) {
+            return false;
         }
+        self.asked.store(true, Ordering::SeqCst);
+        self.rests.swap(false, Ordering::SeqCst)
     }
 
     /// Whether the file matters now: somebody was asked for since this was last called, or waits to be told of changes.
     pub(super) fn matters(&self) -> bool {
-        self.asked.swap(false, Ordering::Relaxed) || self.changed.receiver_count() > 0
+        self.asked.swap(false, Ordering::SeqCst) || self.changed.receiver_count() > 0
+    }
+
+    /// Notes whether the watching thread may rest, from what [`Self::matters`] said. Returns whether it does: not before a look has
+    /// followed the first note, because somebody may have been asked for between the two calls. From that note on, who is asked for
+    /// wakes the thread.
+    pub(super) fn rest(&self, may_rest: bool) -> bool {
+        self.rests.swap(may_rest, Ordering::SeqCst) && may_rest
+    }
+
+    /// Whether the watching thread rests, or will soon.
+    #[cfg(test)]
+    pub(super) fn rests(&self) -> bool {
+        self.rests.load(Ordering::SeqCst)
     }
 
     /// The file was found to say what is known, a moment ago.
