@@ -20,9 +20,10 @@ use crate::coordinator::table::{Table, Ticket};
 use crate::http::presence::Presence;
 use crate::time::since_boot;
 
-/// How late the end of a lease may be noticed when no request comes and none waits.
+/// How late the end of a lease may be noticed when no request comes and none waits. While a request waits, the sweeper looks so often: its
+/// sleep stands still while the machine is suspended, and what has ended meanwhile is to be noticed soon after that.
 const SWEEP: Duration = Duration::from_millis(250);
-/// How long the sweeper sleeps when nothing ends.
+/// How long the sweeper sleeps when nothing ends and no request waits.
 const REST: Duration = Duration::from_secs(30);
 /// How soon after one sweep the next may come when a request waits.
 const SWEEP_PAUSE: Duration = Duration::from_millis(1);
@@ -47,6 +48,8 @@ pub struct Contents {
     pub ended: bool,
     /// When the sweeper wakes by itself.
     sweep_at: Duration,
+    /// Whether the sweeper knows that a request waits, or is told.
+    waits_known: bool,
 }
 
 /// Why no lock is given any more.
@@ -88,8 +91,14 @@ pub struct Locked<'a> {
 
 impl Desk {
     pub fn new(table: Table, journal: Journal) -> Self {
-        let contents =
-            Contents { table, pending: HashMap::new(), closing: None, ended: false, sweep_at: Duration::ZERO };
+        let contents = Contents {
+            table,
+            pending: HashMap::new(),
+            closing: None,
+            ended: false,
+            sweep_at: Duration::ZERO,
+            waits_known: false,
+        };
         Self { contents: Mutex::new(contents), sooner: Notify::new(), started: since_boot(), journal }
     }
 
@@ -136,7 +145,9 @@ impl Contents {
 
     /// How long the sweeper may sleep from `now` on.
     pub fn pause(&mut self, now: Duration) -> Duration {
-        self.sweep_at = self.next_ending().map_or(now + REST, |at| at.min(now + REST));
+        self.waits_known = !self.pending.is_empty();
+        let latest = now + if self.waits_known { SWEEP } else { REST };
+        self.sweep_at = self.next_ending().map_or(latest, |at| at.min(latest));
         self.sweep_at.saturating_sub(now).max(SWEEP_PAUSE)
     }
 }
@@ -157,8 +168,13 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        if let Some(at) = self.contents.next_ending().filter(|at| *at < self.contents.sweep_at) {
+        let sooner = self.contents.next_ending().filter(|at| *at < self.contents.sweep_at);
+        if let Some(at) = sooner {
             self.contents.sweep_at = at;
+        }
+        let first_waits = !self.contents.waits_known && !self.contents.pending.is_empty();
+        self.contents.waits_known |= first_waits;
+        if sooner.is_some() || first_waits {
             self.desk.sooner.notify_one();
         }
     }
@@ -232,7 +248,9 @@ mod tests {
             let Acquired::Queued { ticket, .. } = waiting else { panic!("{waiting:?}") };
             locked.pending.insert(ticket, Pending { log: Logger::root(Discard, o!()), callers: Vec::new() });
         }
-        assert!(!heard(), "what ends in a minute is no reason to look sooner than in half a minute");
+        assert!(heard(), "a request waits, which the sweeper did not know");
+        assert_eq!(desk.lock().pause(Duration::ZERO), SWEEP, "the machine may be suspended before the lease ends");
+        assert!(!heard(), "what ends in a minute is no reason to look sooner than that");
         desk.lock().table.renew(MS, LeaseId(1), Some(100 * MS)).unwrap();
         assert!(heard());
         assert_eq!(desk.lock().pause(MS), 100 * MS);
@@ -244,7 +262,11 @@ mod tests {
         // What is due at once is looked at after the shortest pause, without waking itself again and again.
         let mut locked = desk.lock();
         assert_eq!(locked.pause(23 * MS), MS);
+        locked.pending.clear();
         drop(locked);
         assert!(!heard());
+        let mut locked = desk.lock();
+        locked.table.expire(200_000 * MS);
+        assert_eq!(locked.pause(200_000 * MS), REST, "nobody waits any more");
     }
 }
