@@ -18,7 +18,7 @@ use crate::panics;
 use crate::stirring::Stirring;
 use crate::time::millis;
 
-/// How long after a failure the next block of tokens is asked for again.
+/// How long after a failure the next block of tokens is asked for again. The sweeper does that, if no request does it before.
 const RESERVE_RETRY: Duration = Duration::from_secs(1);
 
 /// The limits at a start.
@@ -147,12 +147,16 @@ impl Reserve {
         drop(desk);
         let reserve = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(reason) = reserve.tokens(needed).await {
-                Journal::not_durable(&reserve.desk.journal.log, &reason);
+            let written = reserve.tokens(needed).await;
+            if let Err(reason) = &written {
+                Journal::not_durable(&reserve.desk.journal.log, reason);
                 // Half a block is left: no need to try again at every request.
                 tokio::time::sleep(RESERVE_RETRY).await;
             }
             reserve.reserving.store(false, Ordering::Relaxed);
+            if written.is_err() {
+                reserve.desk.look_sooner();
+            }
         });
     }
 
@@ -261,6 +265,26 @@ mod tests {
         reserve.tokens(2).await.unwrap();
         assert_eq!(lock(&reserve, "bb", S), Ok(2));
         assert!(reserve.token_fault().is_some(), "no further token is durable");
+    }
+
+    #[tokio::test]
+    async fn the_sweeper_tries_again_soon_after_a_write_that_failed() {
+        let state = MemoryState::default();
+        let reserve = start(&state, true);
+        state.contents().fault = Some("EIO".to_owned());
+        reserve.ahead();
+        assert!(reserve.reserving.load(Ordering::Relaxed));
+        // What wakes the sweeper, which calls `ahead` each time. Nothing ends here.
+        tokio::time::timeout(60 * S, reserve.desk.sooner()).await.expect("it is woken");
+        assert!(!reserve.reserving.load(Ordering::Relaxed));
+        state.contents().fault = None;
+        reserve.ahead();
+        let written = async {
+            while state.limits().token_limit < 2 || reserve.reserving.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(60 * S, written).await.expect("it is written");
     }
 
     #[tokio::test]
