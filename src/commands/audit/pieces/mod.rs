@@ -1,17 +1,20 @@
 //! Cuts an input at line ends into pieces, which are looked at on all cores; what is found in them is taken in the input's order.
 //!
-//! A bounded number of pieces is in memory, however long the input is.
+//! A bounded number of pieces and of bytes is in memory, however long the input and its lines are. Where no thread can be started, the
+//! reading thread looks at the pieces.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::thread::available_parallelism;
+use std::thread::{Builder, available_parallelism};
 
 /// The bytes of a piece, if no line is longer. It fits into a core's own cache.
 const PIECE: usize = 512 << 10;
 /// The most workers. One thread reads, and cannot read for more of them.
 const WORKERS_MAX: usize = 16;
+/// The bytes of a worker's stack.
+const STACK: usize = 2 << 20;
 /// The pieces in memory, for each worker: it has the next one while what it found in the last one is not taken yet.
 const PIECES_EACH: usize = 2;
 
@@ -21,7 +24,9 @@ pub struct Pieces {
     longest: usize,
     /// The bytes of a piece, if no line is longer.
     size: usize,
+    /// So many workers are started at the most. None if no thread can be started.
     workers: usize,
+    stack: usize,
     /// What was read after the last piece: the beginning of a line.
     rest: Piece,
     /// Whether the rest may have line breaks, as after a line that is too long.
@@ -87,15 +92,31 @@ impl Piece {
     }
 }
 
-enum Cut {
-    Lines(Piece),
-    TooLong { begin: Piece, length: u64, is_whole: bool },
+/// A line that is too long, as [`Found::TooLong`].
+struct TooLong {
+    begin: Piece,
+    length: u64,
+    is_whole: bool,
 }
 
-/// A piece that was given to a worker or needs none, in the input's order.
+enum Cut {
+    Lines(Piece),
+    TooLong(TooLong),
+}
+
+impl Cut {
+    /// The bytes of memory that it needs.
+    fn held(&self) -> usize {
+        let (Self::Lines(piece) | Self::TooLong(TooLong { begin: piece, .. })) = self;
+        piece.buffer.len()
+    }
+}
+
+/// A piece that was given to a worker, that was looked at, or that needs no look, in the input's order.
 enum Awaited<T> {
-    Lines(Receiver<(Piece, T)>),
-    TooLong { begin: Piece, length: u64, is_whole: bool },
+    Given(Receiver<(Piece, T)>),
+    Looked(Piece, T),
+    TooLong(TooLong),
 }
 
 /// A piece, and where it goes with what was found in it.
@@ -106,7 +127,16 @@ impl Pieces {
     pub fn new(longest: usize) -> Self {
         let workers = available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
         let size = PIECE.min(longest);
-        Self { longest, size, workers, rest: Piece::default(), rest_has_lines: false, spare: Vec::new(), failed: None }
+        Self {
+            longest,
+            size,
+            workers,
+            stack: STACK,
+            rest: Piece::default(),
+            rest_has_lines: false,
+            spare: Vec::new(),
+            failed: None,
+        }
     }
 
     /// The bytes after the last line break of what was read so far.
@@ -136,42 +166,40 @@ impl Pieces {
         std::thread::scope(|scope| {
             // The workers end when this is dropped.
             let jobs = jobs;
-            let (mut awaited, mut begun, mut end) = (VecDeque::new(), 0, None);
+            let (mut awaited, mut held, mut begun, mut end) = (VecDeque::new(), 0, 0, None);
             loop {
-                if end.is_none() && awaited.len() < self.workers * PIECES_EACH {
-                    match self.cut(&mut input) {
-                        Ok(Some(Cut::Lines(piece))) => {
-                            if begun < self.workers {
-                                begun += 1;
-                                scope.spawn(|| work(&to_do, look));
-                            }
-                            let (found, result) = sync_channel(1);
-                            // It fails only if the workers have panicked; then there is no result, either.
-                            let _ = jobs.send((piece, found));
-                            awaited.push_back(Awaited::Lines(result));
+                if end.is_none() && self.has_room(awaited.len(), held) {
+                    let cut = match self.cut(&mut input) {
+                        Ok(Some(cut)) => cut,
+                        ended => {
+                            end = Some(ended.map(|_| ()));
+                            continue;
                         }
-                        Ok(Some(Cut::TooLong { begin, length, is_whole })) => {
-                            awaited.push_back(Awaited::TooLong { begin, length, is_whole });
+                    };
+                    held += cut.held();
+                    if begun < self.workers && matches!(cut, Cut::Lines(_)) {
+                        let worker = Builder::new().name("pieces".to_owned()).stack_size(self.stack);
+                        match worker.spawn_scoped(scope, || work(&to_do, look)) {
+                            Ok(_) => begun += 1,
+                            // There may be no more threads. Those that there are go on, for further inputs too.
+                            Err(_) => self.workers = begun,
                         }
-                        ended => end = Some(ended.map(|_| ())),
                     }
+                    awaited.push_back(give(cut, (begun > 0).then_some(&jobs), look));
                     continue;
                 }
                 let Some(next) = awaited.pop_front() else { return Ok(end.unwrap_or(Ok(()))) };
-                let piece = match next {
-                    Awaited::Lines(result) => {
-                        let (piece, found) = result.recv().expect("a worker gives a result, or panics");
-                        take(Found::Lines(piece.bytes(), found))?;
-                        piece
-                    }
-                    Awaited::TooLong { begin, length, is_whole } => {
-                        take(Found::TooLong { begin: begin.bytes(), length, is_whole })?;
-                        begin
-                    }
-                };
+                let piece = taken(next, &mut take)?;
+                held -= piece.buffer.len();
                 self.give_back(piece);
             }
         })
+    }
+
+    /// Whether one more piece may be read while so many are awaited, with so many bytes. It may be as long as a line may be.
+    fn has_room(&self, awaited: usize, held: usize) -> bool {
+        let most = self.workers.max(1) * PIECES_EACH;
+        awaited < most && held < self.longest.max(most * self.size)
     }
 
     /// Keeps a buffer for another piece, if it is not one that a long line needed.
@@ -187,7 +215,7 @@ impl Pieces {
         // So many of its bytes have no line break.
         let mut searched = if std::mem::take(&mut self.rest_has_lines) { 0 } else { piece.filled };
         loop {
-            let length = if piece.filled < self.size { self.size } else { self.longest };
+            let length = if piece.filled < self.size { self.size } else { self.longest.min(2 * piece.filled) };
             let filled = self.failed.take().map_or_else(|| piece.fill(input, length), Err);
             if let Some(end) = memchr::memrchr(b'\n', &piece.bytes()[searched..]) {
                 let end = searched + end + 1;
@@ -226,9 +254,40 @@ impl Pieces {
                 continue;
             }
             self.give_back(piece);
-            return Ok(Cut::TooLong { begin, length, is_whole });
+            return Ok(Cut::TooLong(TooLong { begin, length, is_whole }));
         }
     }
+}
+
+/// Gives a piece to the workers. If there are none, it is looked at here.
+fn give<T>(cut: Cut, workers: Option<&Sender<Job<T>>>, look: impl Fn(&[u8]) -> T) -> Awaited<T> {
+    match (cut, workers) {
+        (Cut::Lines(piece), Some(jobs)) => {
+            let (found, result) = sync_channel(1);
+            // It fails only if the workers have panicked; then there is no result, either.
+            let _ = jobs.send((piece, found));
+            Awaited::Given(result)
+        }
+        (Cut::Lines(piece), None) => {
+            let found = look(piece.bytes());
+            Awaited::Looked(piece, found)
+        }
+        (Cut::TooLong(line), _) => Awaited::TooLong(line),
+    }
+}
+
+/// Takes what was found in a piece, once it is known. Returns the piece.
+fn taken<T, E>(next: Awaited<T>, take: &mut impl FnMut(Found<'_, T>) -> Result<(), E>) -> Result<Piece, E> {
+    let (piece, found) = match next {
+        Awaited::Given(result) => result.recv().expect("a worker gives a result, or panics"),
+        Awaited::Looked(piece, found) => (piece, found),
+        Awaited::TooLong(TooLong { begin, length, is_whole }) => {
+            take(Found::TooLong { begin: begin.bytes(), length, is_whole })?;
+            return Ok(begin);
+        }
+    };
+    take(Found::Lines(piece.bytes(), found))?;
+    Ok(piece)
 }
 
 /// Looks at pieces until no more come.
@@ -243,118 +302,4 @@ fn work<T>(to_do: &Mutex<Receiver<Job<T>>>, look: impl Fn(&[u8]) -> T) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// An input that gives so many bytes at once, and may end with an error.
-    struct Input<'a> {
-        bytes: &'a [u8],
-        at_once: usize,
-        fails: bool,
-    }
-
-    impl Read for Input<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let read = self.bytes.len().min(buffer.len()).min(self.at_once);
-            if read == 0 && self.fails && !buffer.is_empty() {
-                return Err(io::Error::other("damaged"));
-            }
-            buffer[..read].copy_from_slice(&self.bytes[..read]);
-            self.bytes = &self.bytes[read..];
-            Ok(read)
-        }
-    }
-
-    /// All lines of an input, with their line breaks; of one that is too long, its length.
-    fn lines(pieces: &mut Pieces, input: Input<'_>) -> (Vec<Result<Vec<u8>, u64>>, bool) {
-        let mut all = Vec::new();
-        let read: Result<_, Infallible> = pieces.read(input, <[u8]>::to_vec, |found| {
-            match found {
-                Found::Lines(bytes, looked) => {
-                    assert_eq!(bytes, looked);
-                    all.extend(bytes.split_inclusive(|byte| *byte == b'\n').map(|line| Ok(line.to_vec())));
-                }
-                Found::TooLong { length, .. } => all.push(Err(length)),
-            }
-            Ok(())
-        });
-        let Ok(read) = read;
-        (all, read.is_ok())
-    }
-
-    fn pieces(longest: usize, size: usize, workers: usize) -> Pieces {
-        Pieces { longest, size, workers, ..Pieces::new(longest) }
-    }
-
-    proptest! {
-        #[test]
-        fn every_line_comes_once_in_order_however_it_is_cut(
-            text in "[ab\n]{0,300}",
-            size in 1..40usize,
-            more in 0..40usize,
-            workers in 1..4usize,
-            at_once in 1..50usize,
-            fails in any::<bool>(),
-            cut in any::<prop::sample::Index>(),
-        ) {
-            let longest = size + more;
-            let mut pieces = pieces(longest, size, workers);
-            let bytes = text.as_bytes();
-            // The input grows after its end was read once.
-            let cut = if fails { bytes.len() } else { cut.index(bytes.len() + 1) };
-            let (mut found, is_read) = lines(&mut pieces, Input { bytes: &bytes[..cut], at_once, fails });
-            prop_assert!(is_read != fails);
-            let is_cut_in_a_long_line = matches!(found.last(), Some(Err(_))) && !bytes[..cut].ends_with(b"\n");
-            if !fails && !is_cut_in_a_long_line {
-                found.extend(lines(&mut pieces, Input { bytes: &bytes[cut..], at_once, fails }).0);
-            } else if is_cut_in_a_long_line {
-                prop_assert!(pieces.rest().is_empty());
-                return Ok(());
-            }
-            let mut expected: Vec<Result<Vec<u8>, u64>> = bytes
-                .split_inclusive(|byte| *byte == b'\n')
-                .map(|line| {
-                    let end = line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len());
-                    if end < longest { Ok(line.to_vec()) } else { Err(line.len() as u64) }
-                })
-                .collect();
-            let rest = match expected.last() {
-                Some(Ok(last)) if !last.ends_with(b"\n") => expected.pop().and_then(Result::ok),
-                // The error came within a line that is too long.
-                Some(Err(_)) if fails && !bytes.ends_with(b"\n") => {
-                    expected.pop();
-                    prop_assert_eq!(found, expected);
-                    return Ok(());
-                }
-                _ => None,
-            };
-            prop_assert_eq!(found, expected);
-            prop_assert_eq!(pieces.rest(), rest.unwrap_or_default());
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_taken_ends_the_reading() {
-        let mut pieces = pieces(8, 4, 2);
-        let mut taken = 0;
-        let read = pieces.read(io::repeat(b'\n'), <[u8]>::len, |_| {
-            taken += 1;
-            if taken == 100 { Err("full") } else { Ok(()) }
-        });
-        assert_eq!((read.unwrap_err(), taken), ("full", 100));
-    }
-
-    #[test]
-    fn a_bounded_number_of_pieces_is_in_memory() {
-        let mut pieces = pieces(64, 64, 3);
-        let lines = b"abcdefg\n".repeat(10_000);
-        let read: Result<_, Infallible> = pieces.read(&lines[..], |_| (), |_| Ok(()));
-        let Ok(read) = read;
-        read.unwrap();
-        assert!(pieces.spare.len() <= 3 * PIECES_EACH + 1, "{}", pieces.spare.len());
-    }
-}
+mod tests;
