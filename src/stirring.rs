@@ -3,7 +3,8 @@
 //!
 //! The kernel tells of that (inotify), so nobody has to look again and again. One thread of the process waits for it. On a file system
 //! where other machines may change files, the kernel does not know of all changes; there nobody is told, and who wants to know has to
-//! look, see [`Stirring::is_told`]. The same is true once a folder on the way to the file has been moved or removed.
+//! look, see [`Stirring::is_told`]. The same is true once a folder on the way to the file has been moved or removed, or may have been:
+//! when more happens than the kernel keeps, it drops messages.
 //!
 //! # Locking
 //!
@@ -175,8 +176,9 @@ impl Hub {
             if !lost && !listener.places.iter().any(concerns) {
                 continue;
             }
-            if events.intersects(PARTED) {
-                // A folder was moved or removed: its path may lead to another one, of which nothing is told.
+            if lost || events.intersects(PARTED) {
+                // A folder was moved or removed: its path may lead to another one, of which nothing is told. A message of that may
+                // be among those that were lost.
                 listener.is_told.store(false, Ordering::Relaxed);
             }
             if told.iter().all(|(number, _)| *number != listener.number) {
@@ -260,6 +262,28 @@ mod tests {
         fs::rename(root.path().join("a"), root.path().join("c")).unwrap();
         is_told(&told);
         assert!(!stirring.is_told());
+    }
+
+    #[test]
+    fn after_messages_were_lost_everybody_is_told_and_has_to_look() {
+        let folder = tempfile::tempdir().unwrap();
+        // One of its own: others listen at that of the process.
+        let hub = Hub { kernel: inotify::init(CreateFlags::CLOEXEC).unwrap(), listeners: Mutex::default() };
+        let listen = |number, name| {
+            let is_told = Arc::new(AtomicBool::new(true));
+            let listener = |places| Listener { number, places, is_told: Arc::clone(&is_told), tell: Arc::new(|| ()) };
+            hub.listen(&folder.path().join(name), listener).then_some(is_told)
+        };
+        let (Some(one), Some(other)) = (listen(1, "one"), listen(2, "other")) else { return };
+        let listens = [one, other];
+        let are_told = || listens.iter().all(|is_told| is_told.load(Ordering::Relaxed));
+        let mut told = Vec::new();
+        let place = hub.listeners()[0].places[0].clone();
+        hub.find(place.0, place.1.as_deref(), ReadFlags::CREATE, &mut told);
+        assert_eq!((told.len(), are_told()), (1, true));
+        hub.find(-1, None, ReadFlags::QUEUE_OVERFLOW, &mut told);
+        assert_eq!(told.len(), 2, "each once");
+        assert!(listens.iter().all(|is_told| !is_told.load(Ordering::Relaxed)));
     }
 
     #[test]
