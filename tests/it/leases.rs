@@ -1,6 +1,7 @@
 //! Leases: their remaining life in every answer, the grace after a stop, when the next waiter is served, and operators' orders with
 //! their records.
 
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -256,21 +257,27 @@ fn records(locks: &Locks) -> Vec<Value> {
     audits.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Removes a file and puts something else there. A service that writes to the file may make it anew in between.
+fn put_in_place_of(file: &Path, make: impl Fn() -> std::io::Result<()>) {
+    wait_until("something else is there", || {
+        let _ = std::fs::remove_file(file);
+        make().is_ok()
+    });
+}
+
 #[test]
 fn vault_31718_an_order_that_cannot_be_recorded_is_not_carried_out() {
     let locks = Locks::start();
     let log = locks.folder.path().join("coordenador.log");
     let (_, lease) = locks.lock(&json!({"recurso": "X", "dono": "eu", "ttl_ms": 60_000}));
-    std::fs::remove_file(&log).unwrap();
     for target in ["/dev/full", "/dev/null", "/nowhere/at/all"] {
-        std::os::unix::fs::symlink(target, &log).unwrap();
+        put_in_place_of(&log, || std::os::unix::fs::symlink(target, &log));
         refuses_to_force(&locks, &lease, target);
         let out = run(&["locks", "--url", &locks.url(""), "--release", "X", "--reason", "m"]);
         assert!(!out.status.success() && out.stdout.is_empty(), "{out:?}");
         assert!(String::from_utf8_lossy(&out.stderr).contains("releases nothing"), "{out:?}");
-        std::fs::remove_file(&log).unwrap();
     }
-    std::fs::create_dir(&log).unwrap();
+    put_in_place_of(&log, || std::fs::create_dir(&log));
     refuses_to_force(&locks, &lease, "a folder");
     std::fs::remove_dir(&log).unwrap();
     // The file was gone: a new one is made, and the record is in it.
