@@ -186,7 +186,10 @@ fn settle(services: &Services) {
         let ready = http("GET", &services.agenda("/pronto"), None).json();
         let head = services.count("SELECT seq FROM trilha") as u64;
         let is_written = last_seq(&services.data_dir().join("audit.jsonl")) == head;
-        if ready["avisos"].as_object().is_some_and(serde_json::Map::is_empty) && is_written {
+        // That PostgreSQL has no synchronous standby is no work that ends.
+        let is_idle =
+            ready["avisos"].as_object().is_some_and(|notices| notices.keys().all(|notice| notice == "replica"));
+        if is_idle && is_written {
             rustix::fs::sync();
             return;
         }
