@@ -1,10 +1,10 @@
 //! Tells that something happened to a file: it was made, moved or removed, its permissions or its links changed, or a program that had
 //! it open for writing has closed it.
 //!
-//! The kernel tells of that (inotify), so nobody has to look again and again. One thread of the process waits for it. On a file system
-//! where other machines may change files, the kernel does not know of all changes; there nobody is told, and who wants to know has to
-//! look, see [`Stirring::is_told`]. The same is true once a folder on the way to the file has been moved or removed, or may have been:
-//! when more happens than the kernel keeps, it drops messages.
+//! The kernel tells of that (inotify), so no thread has to look at the file again and again. One thread of the process waits for the
+//! kernel's messages. On a file system whose files other machines may change, the kernel does not know of all changes. There no message
+//! comes, and the caller has to look at the file itself ([`Stirring::is_told`] says which). The same is true after a folder in the
+//! file's path was moved or removed, and after the kernel dropped messages because there were too many.
 //!
 //! # Locking
 //!
@@ -218,7 +218,7 @@ mod tests {
         (stirring, told)
     }
 
-    /// Whether it is told; what is told twice counts once.
+    /// Waits until at least one message has come, and takes all that are there.
     fn is_told(told: &Receiver<()>) {
         told.recv_timeout(PATIENCE).expect("told");
         while told.try_recv().is_ok() {}

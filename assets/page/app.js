@@ -199,7 +199,7 @@ session.addEventListener("who", () => {
 });
 session.addEventListener("in", async () => {
   await reading.admit();
-  // A time token is of who has asked for it.
+  // A time token belongs to the person who asked for it: a new session needs a new one.
   clock.synchronise();
   if (reading.telescopes.isOpen) live.again();
 });

@@ -178,7 +178,7 @@ impl Href {
         Self { text, has_query: false }
     }
 
-    /// The address of what is below that.
+    /// The address with this path added at its end.
     #[must_use]
     pub fn below(mut self, path: &str) -> Self {
         self.text.push_str(path);

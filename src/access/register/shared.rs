@@ -23,9 +23,9 @@ pub(super) struct Shared {
     /// Is told each time that something else may be known.
     pub(super) changed: watch::Sender<()>,
     pub(super) stop: AtomicBool,
-    /// Whether anybody was asked for since the last look at the file.
+    /// Whether a caller was identified since the last look at the file.
     asked: AtomicBool,
-    /// Whether the watching thread rests, or will after its next look, if nobody is asked for until then.
+    /// Whether the watching thread rests, or will after its next look if no caller is identified until then.
     rests: AtomicBool,
     /// How many looks at the file have begun.
     pub(super) begun: AtomicU64,
@@ -55,8 +55,8 @@ impl Shared {
         self.known.load()
     }
 
-    /// Somebody is asked for. It is written only once between two looks: each request comes here. Returns whether the watching thread
-    /// rests, and has to be woken.
+    /// A caller is identified. Each request comes here, so this is written only once between two looks at the file. Returns whether the
+    /// watching thread rests, and has to be woken.
     #[must_use]
     pub(super) fn ask(&self) -> bool {
         if self.asked.load(Ordering::SeqCst) {
@@ -66,14 +66,14 @@ impl Shared {
         self.rests.swap(false, Ordering::SeqCst)
     }
 
-    /// Whether the file matters now: somebody was asked for since this was last called, or waits to be told of changes.
+    /// Whether the file has to be looked at: a caller was identified since this was last called, or a stream waits for changes.
     pub(super) fn matters(&self) -> bool {
         self.asked.swap(false, Ordering::SeqCst) || self.changed.receiver_count() > 0
     }
 
-    /// Notes whether the watching thread may rest, from what [`Self::matters`] said. Returns whether it does: not before a look has
-    /// followed the first note, because somebody may have been asked for between the two calls. From that note on, who is asked for
-    /// wakes the thread.
+    /// Notes whether the watching thread may rest, which [`Self::matters`] has said. Returns whether the thread rests now. The first note
+    /// that it may only makes callers wake it from now on; after one more look at the file the second note lets it rest. Without that, a
+    /// caller who comes between `matters` and the first note would wake nobody.
     pub(super) fn rest(&self, may_rest: bool) -> bool {
         self.rests.swap(may_rest, Ordering::SeqCst) && may_rest
     }

@@ -257,18 +257,24 @@ impl<W: Write> Search<W> {
         self.incomplete = true;
     }
 
-    /// Reads lines to the end of the input.
-    ///
-    /// # Errors
-    /// When they cannot be read, or the output cannot be written.
-    pub fn read_lines(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
+    /// Finds out what an input is. None is to be read if it is another program's file, of which this tells.
+    fn opened<R: Read>(&mut self, input: R, name: &str) -> anyhow::Result<Option<Source<R>>> {
         // The input may be a pipe from `tail -f`: the records found so far are written out before the search waits for more.
         self.printer.flush().context(CANNOT_WRITE)?;
         let source = Source::of(input).with_context(|| cannot_read(name))?;
         if let Source::Foreign(foreign, _) = source {
             self.tell_foreign(foreign, name);
-            return Ok(());
+            return Ok(None);
         }
+        Ok(Some(source))
+    }
+
+    /// Reads lines to the end of the input.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the output cannot be written.
+    pub fn read_lines(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
+        let Some(source) = self.opened(input, name)? else { return Ok(()) };
         let is_gzip = matches!(source, Source::Gzip(_));
         let mut lines = Lines::new(source);
         loop {
@@ -292,12 +298,7 @@ impl<W: Write> Search<W> {
 
     /// Reads a file to its end, on all cores.
     fn read_pieces(&mut self, input: impl Read, name: &str, bar: &ProgressBar) -> anyhow::Result<()> {
-        self.printer.flush().context(CANNOT_WRITE)?;
-        let source = Source::of(input).with_context(|| cannot_read(name))?;
-        if let Source::Foreign(foreign, _) = source {
-            self.tell_foreign(foreign, name);
-            return Ok(());
-        }
+        let Some(source) = self.opened(input, name)? else { return Ok(()) };
         let is_gzip = matches!(source, Source::Gzip(_));
         let (filter, must_be_records) = (self.filter.clone(), self.not_records.must_be_record(true));
         let mut pieces = Pieces::new(LINE_MAX + 1);

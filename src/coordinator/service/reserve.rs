@@ -106,7 +106,7 @@ impl Reserve {
         self.write(|_, state| state.put_back()).await
     }
 
-    /// Wakes the sweeper each time that the record of the limits may have been taken away, for as long as what is returned is kept.
+    /// Wakes the sweeper each time that the record of the limits may have been taken away. This ends when the returned value is dropped.
     pub fn watch(&self) -> Option<Stirring> {
         let desk = Arc::clone(&self.desk);
         self.hold.watch(Box::new(move || desk.look_sooner()))

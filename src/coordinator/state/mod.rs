@@ -90,8 +90,8 @@ pub trait Hold: Send + Sync {
     /// Whether the limits are recorded as this process wrote them last.
     fn has_state(&self) -> bool;
 
-    /// Calls `tell` each time that the record may have been taken away, for as long as what is returned is kept. `None` if nobody is told:
-    /// then it is found when a lock is asked for.
+    /// Calls `tell` each time that the record may have been taken away. This ends when the returned value is dropped. `None` where that
+    /// cannot be noticed: a missing record is then found when a lock is requested.
     fn watch(&self, tell: Box<dyn Fn() + Send + Sync>) -> Option<Stirring> {
         drop(tell);
         None

@@ -126,7 +126,7 @@ impl Bounds {
         }
     }
 
-    /// Tells each connection what is due. Returns how long nothing more will be, if no phase begins.
+    /// Tells each connection what is due. Returns the time until something else can be due, unless a phase begins before.
     fn patrol(&self) -> Duration {
         // Before the look: a phase that begins after it is told.
         self.rests.store(true, Ordering::SeqCst);

@@ -17,7 +17,7 @@ impl<'a> Values<'a> {
         self.0.push((name, value));
     }
 
-    /// Leaves the last value of each name. The names that came more than once.
+    /// Keeps only the last value of each name. Returns the names that came more than once.
     pub fn without_repeated(&mut self) -> BTreeSet<String> {
         let mut repeated = BTreeSet::new();
         let is_new =

@@ -35,7 +35,7 @@ pub struct Reopen(Arc<Requests>);
 #[derive(Default)]
 struct Requests {
     count: AtomicU64,
-    /// Those who carry it out, as long as they have not gone. A std lock, held to add one or to tell them.
+    /// The writers that carry a request out, except those that have ended. A std lock, held to add a writer or to tell them.
     told: Mutex<Vec<Tell>>,
 }
 

@@ -1,4 +1,4 @@
-//! Inputs cut in many ways, and what is in memory meanwhile.
+//! Tests: inputs that are cut into pieces in many ways, and how many bytes are in memory while they are read.
 
 use std::cell::Cell;
 use std::convert::Infallible;

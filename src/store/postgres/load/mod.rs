@@ -46,8 +46,8 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Begins a transaction on `client` and loads what `needs` tells to be needed by a view that has no more than what is remembered. It is
-    /// asked again once the lock is had, with `true`, for what has joined.
+    /// Begins a transaction on `client`, and loads the rows that `needs` names. `needs` gets a view with what is remembered, and names
+    /// the rows that the jobs need besides. It is called again with `true` when the transaction has the lock, for the jobs that joined it.
     pub async fn begin(
         client: &ClientWrapper,
         head: &Statement,
