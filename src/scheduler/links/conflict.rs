@@ -23,11 +23,8 @@ pub fn after_conflict(
         .with("livres", free_near(telescope, slots))
         .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
         .with_if(has_waits, "esperar", || {
-            Link::action(
-                "POST",
-                waiting_path(telescope, &slots.start().seconds().to_string()),
-                "Entrar na lista de espera",
-            )
+            let path = slots.start().seconds().give(|start| waiting_path(telescope, start));
+            Link::action("POST", path, "Entrar na lista de espera")
         })
 }
 

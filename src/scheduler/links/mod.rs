@@ -252,7 +252,7 @@ pub fn of_next(telescope: &str, slots: SlotRange, who: &Who) -> Links {
 
 /// The path of the waiting list for a start; or its template.
 fn waiting_path(telescope: &str, start: &str) -> String {
-    format!("{}/agenda/{start}/espera", telescope_path(telescope))
+    [&telescope_path(telescope), "/agenda/", start, "/espera"].concat()
 }
 
 /// Where a booking can be seen if it was written after all.
