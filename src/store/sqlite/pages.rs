@@ -37,13 +37,12 @@ const fn tree(from: &'static str, keys: &'static [&'static str]) -> Tree {
     Tree { from, keys, condition: "TRUE" }
 }
 
-const TREES: [Tree; 29] = [
+const TREES: [Tree; 28] = [
     tree("telescopios NOT INDEXED", &["id"]),
     tree("cientistas NOT INDEXED", &["id"]),
     tree("trilha NOT INDEXED", &["id"]),
     tree("resumo NOT INDEXED", &["id"]),
     tree("agendamentos NOT INDEXED", &["id"]),
-    tree("agendamentos INDEXED BY agendamentos_por_inicio", &["inicio_us", "id"]),
     tree(
         "agendamentos INDEXED BY agendamentos_por_cientista",
         &["cientista_id", "telescopio_id", "status", "inicio_us", "id"],
