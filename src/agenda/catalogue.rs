@@ -217,8 +217,8 @@ impl TelescopePatch {
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     edition: i64,
-    scientists: BTreeMap<i64, Scientist>,
-    telescopes: Vec<Telescope>,
+    scientists: BTreeMap<i64, Arc<Scientist>>,
+    telescopes: Vec<Arc<Telescope>>,
     /// Where each telescope stands in `telescopes`, by code.
     places: HashMap<String, usize>,
     proposals: BTreeMap<i64, Proposal>,
@@ -254,9 +254,9 @@ impl Catalogue {
         let telescopes_by_name = Directory::new((0..).zip(&telescopes).map(telescope).collect());
         Self {
             edition: 0,
-            scientists: scientists.into_iter().map(|scientist| (scientist.id, scientist)).collect(),
+            scientists: scientists.into_iter().map(|scientist| (scientist.id, scientist.into())).collect(),
             places: telescopes.iter().enumerate().map(|(place, one)| (one.code.clone(), place)).collect(),
-            telescopes,
+            telescopes: telescopes.into_iter().map(Arc::new).collect(),
             scientists_by_name,
             telescopes_by_name,
             proposals: BTreeMap::new(),
@@ -305,12 +305,22 @@ impl Catalogue {
 
     /// The scientist of that number.
     pub fn scientist(&self, id: i64) -> Option<&Scientist> {
+        self.shared_scientist(id).map(Arc::as_ref)
+    }
+
+    /// The same, for a booking that keeps it.
+    pub(super) fn shared_scientist(&self, id: i64) -> Option<&Arc<Scientist>> {
         self.scientists.get(&id)
     }
 
     /// The telescope of that code.
     pub fn telescope(&self, code: &str) -> Option<&Telescope> {
-        self.telescopes.get(*self.places.get(code)?)
+        self.shared_telescope(Some(code)).map(Arc::as_ref)
+    }
+
+    /// The telescope of that code, or the one of a request that names none, for a booking that keeps it.
+    pub(super) fn shared_telescope(&self, code: Option<&str>) -> Option<&Arc<Telescope>> {
+        self.telescopes.get(code.map_or(Some(&0), |code| self.places.get(code)).copied()?)
     }
 
     /// The number that the telescope of that code has in a search.
@@ -320,38 +330,38 @@ impl Catalogue {
 
     /// The telescope of a request that names none.
     pub fn default_telescope(&self) -> Option<&Telescope> {
-        self.telescopes.first()
+        self.shared_telescope(None).map(Arc::as_ref)
     }
 
     /// The telescope that has the maintenance of that number.
     pub fn in_maintenance(&self, id: i64) -> Option<(&Telescope, &Maintenance)> {
         let one = |telescope: &'_ Telescope| telescope.maintenance.iter().position(|one| one.id == id);
-        self.telescopes.iter().find_map(|telescope| Some((telescope, &telescope.maintenance[one(telescope)?])))
+        self.telescopes.iter().find_map(|telescope| Some((&**telescope, &telescope.maintenance[one(telescope)?])))
     }
 
     /// A page of the scientists that a search finds, by name.
     pub fn find_scientists(&self, search: &Search, after: Option<&Place>, limit: u16) -> Found<'_, Scientist> {
         let (ids, next) = self.scientists_by_name.page(search, after, usize::from(limit));
-        Found { items: ids.iter().filter_map(|id| self.scientists.get(id)).collect(), next }
+        Found { items: ids.iter().filter_map(|id| self.scientist(*id)).collect(), next }
     }
 
     /// A page of the telescopes that a search finds, by name; the default comes first.
     pub fn find_telescopes(&self, search: &Search, after: Option<&Place>, limit: u16) -> Found<'_, Telescope> {
         let (places, next) = self.telescopes_by_name.page(search, after, usize::from(limit));
-        let telescope = |place: &i64| self.telescopes.get(usize::try_from(*place).ok()?);
+        let telescope = |place: &i64| self.telescopes.get(usize::try_from(*place).ok()?).map(Arc::as_ref);
         Found { items: places.iter().filter_map(telescope).collect(), next }
     }
 
     /// All scientists, by number.
     #[cfg(test)]
     pub fn scientists(&self) -> impl Iterator<Item = &Scientist> {
-        self.scientists.values()
+        self.scientists.values().map(Arc::as_ref)
     }
 
     /// All telescopes, the default first.
     #[cfg(test)]
     pub fn telescopes(&self) -> impl Iterator<Item = &Telescope> {
-        self.telescopes.iter()
+        self.telescopes.iter().map(Arc::as_ref)
     }
 }
 

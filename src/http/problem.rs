@@ -85,7 +85,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             fields: Vec::new(),
-            links: Links::new(),
+            links: Links::default(),
             members: Map::new(),
             retry_after_s: None,
             allow: None,

@@ -229,8 +229,11 @@ impl LockedSlots {
     fn of(places: Vec<Place>) -> Self {
         let mut resources: Vec<String> = Vec::new();
         for (nth, place) in places.iter().enumerate() {
-            let names: Vec<String> = place.resources().filter(|name| nth == 0 || !resources.contains(name)).collect();
-            resources.extend(names);
+            for name in place.resources() {
+                if nth == 0 || !resources.contains(&name) {
+                    resources.push(name);
+                }
+            }
         }
         Self { places, resources }
     }
