@@ -320,7 +320,10 @@ impl Catalogue {
 
     /// The telescope of that code, or the one of a request that names none, for a booking that keeps it.
     pub(super) fn shared_telescope(&self, code: Option<&str>) -> Option<&Arc<Telescope>> {
-        self.telescopes.get(code.map_or(Some(&0), |code| self.places.get(code)).copied()?)
+        match code {
+            Some(code) => self.telescopes.get(*self.places.get(code)?),
+            None => self.telescopes.first(),
+        }
     }
 
     /// The number that the telescope of that code has in a search.
@@ -336,7 +339,8 @@ impl Catalogue {
     /// The telescope that has the maintenance of that number.
     pub fn in_maintenance(&self, id: i64) -> Option<(&Telescope, &Maintenance)> {
         let one = |telescope: &'_ Telescope| telescope.maintenance.iter().position(|one| one.id == id);
-        self.telescopes.iter().find_map(|telescope| Some((&**telescope, &telescope.maintenance[one(telescope)?])))
+        let mut telescopes = self.telescopes.iter().map(Arc::as_ref);
+        telescopes.find_map(|telescope| Some((telescope, &telescope.maintenance[one(telescope)?])))
     }
 
     /// A page of the scientists that a search finds, by name.

@@ -199,10 +199,11 @@ impl<S: Source> Worker<S> {
             text.clear();
             let fresh = Arc::clone(&self.fresh);
             let head = &self.open()?.head;
-            match (fresh.take_after(head), head.seq) {
-                (Some(fresh), _) => text = fresh,
-                (None, seq) if self.source.lines_after(seq, LINES_AT_ONCE, &mut text)?.is_none() => return Ok(None),
-                (None, _) => {}
+            let seq = head.seq;
+            if let Some(lines) = fresh.take_after(head) {
+                text = lines;
+            } else if self.source.lines_after(seq, LINES_AT_ONCE, &mut text)?.is_none() {
+                return Ok(None);
             }
             self.append(&text)?;
             if !self.is_exporter() {
