@@ -78,7 +78,7 @@ impl Place {
     fn length_without_link(&self) -> Option<u64> {
         let entry = std::fs::symlink_metadata(&self.database.path).ok()?;
         let found = FileId::from(&entry);
-        (found == self.entry && found == self.database.identity).then(|| entry.len())
+        (found == self.entry && found == self.database.identity).then_some(entry.len())
     }
 
     /// The write-ahead log.
