@@ -47,7 +47,7 @@ impl<'a> Tx<'a> {
 
     /// Loads the rows that `change` touches, decides, and writes what was decided.
     pub fn carry_out<C: Change>(&mut self, change: &C) -> rusqlite::Result<C::Answer> {
-        self.loaded.load(self.connection, change)?;
+        self.loaded.load(&mut self.statements, change)?;
         let Decision { answer, writes } = change.decide(&self.loaded.view);
         for mut write in writes {
             apply(&mut self.statements, &self.loaded, &write)?;
