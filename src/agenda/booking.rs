@@ -155,7 +155,8 @@ impl Place {
 
 /// The resource of one slot: `Hubble-Acad_2025-12-01T03:00:00Z`.
 pub fn resource(telescope: &str, start: Timestamp) -> String {
-    format!("{telescope}_{}", start.seconds())
+    // Each line of the log and each lock needs it.
+    start.seconds().give(|start| [telescope, "_", start].concat())
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use super::directory::{Directory, Entry, Place, Search, folded};
 use super::hours::Hours;
 use super::maintenance::Maintenance;
 use super::opening::Reopening;
-use super::policy::Policy;
 use super::proposal::Proposal;
 use super::rules::{Rules, RulesView};
 use super::version::version_of;
@@ -116,109 +115,12 @@ impl Telescope {
     }
 }
 
-/// What becomes otherwise in a scientist. `None` leaves it as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScientistPatch {
-    /// The name.
-    pub name: Option<String>,
-    /// The institution.
-    pub institution: Option<String>,
-    /// The country.
-    pub country: Option<String>,
-    /// Whether it may book.
-    pub active: Option<bool>,
-}
-
-impl ScientistPatch {
-    /// The scientist with this change.
-    pub fn applied_to(&self, scientist: &Scientist) -> Scientist {
-        let changed = |new: &Option<String>, old: &String| new.clone().unwrap_or_else(|| old.clone());
-        Scientist {
-            id: scientist.id,
-            name: changed(&self.name, &scientist.name),
-            institution: changed(&self.institution, &scientist.institution),
-            country: changed(&self.country, &scientist.country),
-            active: self.active.unwrap_or(scientist.active),
-        }
-    }
-}
-
-/// What becomes otherwise in a telescope. `None` leaves it as it is; of a rule, `Some(None)` takes it away.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::option_option, reason = "a merge patch leaves a value, takes it away, or gives another")]
-pub struct TelescopePatch {
-    /// Its name, for people.
-    pub name: Option<String>,
-    /// Whether it may be booked.
-    pub active: Option<bool>,
-    /// [`Rules::duration_max_min`].
-    pub duration_max_min: Option<Option<i64>>,
-    /// [`Rules::notice_min`].
-    pub notice_min: Option<Option<i64>>,
-    /// [`Rules::cancel_notice_min`].
-    pub cancel_notice_min: Option<Option<i64>>,
-    /// [`Rules::horizon_days`].
-    pub horizon_days: Option<Option<i64>>,
-    /// [`Rules::opens_at_min`].
-    pub opens_at_min: Option<Option<i64>>,
-    /// [`Rules::standing_max`].
-    pub standing_max: Option<Option<i64>>,
-    /// [`Rules::day_max_min`].
-    pub day_max_min: Option<Option<i64>>,
-    /// [`Rules::policy`].
-    pub policy: Option<Policy>,
-    /// [`Telescope::needs_proposal`].
-    pub needs_proposal: Option<bool>,
-    /// [`Telescope::hours`].
-    pub hours: Option<Option<Arc<Hours>>>,
-}
-
-impl TelescopePatch {
-    /// Takes every rule away.
-    pub fn without_rules() -> Self {
-        Self {
-            name: None,
-            active: None,
-            duration_max_min: Some(None),
-            notice_min: Some(None),
-            cancel_notice_min: Some(None),
-            horizon_days: Some(None),
-            opens_at_min: Some(None),
-            standing_max: Some(None),
-            day_max_min: Some(None),
-            policy: Some(Policy::default()),
-            needs_proposal: Some(false),
-            hours: Some(None),
-        }
-    }
-
-    /// The telescope with this change.
-    pub fn applied_to(&self, telescope: &Telescope) -> Telescope {
-        let old = telescope.rules;
-        let rules = Rules {
-            duration_max_min: self.duration_max_min.unwrap_or(old.duration_max_min),
-            notice_min: self.notice_min.unwrap_or(old.notice_min),
-            cancel_notice_min: self.cancel_notice_min.unwrap_or(old.cancel_notice_min),
-            horizon_days: self.horizon_days.unwrap_or(old.horizon_days),
-            opens_at_min: self.opens_at_min.unwrap_or(old.opens_at_min),
-            standing_max: self.standing_max.unwrap_or(old.standing_max),
-            day_max_min: self.day_max_min.unwrap_or(old.day_max_min),
-            policy: self.policy.unwrap_or(old.policy),
-        };
-        let name = self.name.clone().unwrap_or_else(|| telescope.name.clone());
-        let active = self.active.unwrap_or(telescope.active);
-        let hours = self.hours.clone().unwrap_or_else(|| telescope.hours.clone());
-        let needs_proposal = self.needs_proposal.unwrap_or(telescope.needs_proposal);
-        Telescope { name, rules, hours, active, needs_proposal, ..telescope.clone() }
-    }
-}
-
 /// All scientists and telescopes.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     edition: i64,
-    scientists: BTreeMap<i64, Scientist>,
-    telescopes: Vec<Telescope>,
+    scientists: BTreeMap<i64, Arc<Scientist>>,
+    telescopes: Vec<Arc<Telescope>>,
     /// Where each telescope stands in `telescopes`, by code.
     places: HashMap<String, usize>,
     proposals: BTreeMap<i64, Proposal>,
@@ -254,9 +156,9 @@ impl Catalogue {
         let telescopes_by_name = Directory::new((0..).zip(&telescopes).map(telescope).collect());
         Self {
             edition: 0,
-            scientists: scientists.into_iter().map(|scientist| (scientist.id, scientist)).collect(),
+            scientists: scientists.into_iter().map(|scientist| (scientist.id, scientist.into())).collect(),
             places: telescopes.iter().enumerate().map(|(place, one)| (one.code.clone(), place)).collect(),
-            telescopes,
+            telescopes: telescopes.into_iter().map(Arc::new).collect(),
             scientists_by_name,
             telescopes_by_name,
             proposals: BTreeMap::new(),
@@ -305,12 +207,25 @@ impl Catalogue {
 
     /// The scientist of that number.
     pub fn scientist(&self, id: i64) -> Option<&Scientist> {
+        self.shared_scientist(id).map(Arc::as_ref)
+    }
+
+    /// The same, for a booking that keeps it.
+    pub(super) fn shared_scientist(&self, id: i64) -> Option<&Arc<Scientist>> {
         self.scientists.get(&id)
     }
 
     /// The telescope of that code.
     pub fn telescope(&self, code: &str) -> Option<&Telescope> {
-        self.telescopes.get(*self.places.get(code)?)
+        self.shared_telescope(Some(code)).map(Arc::as_ref)
+    }
+
+    /// The telescope of that code, or the one of a request that names none, for a booking that keeps it.
+    pub(super) fn shared_telescope(&self, code: Option<&str>) -> Option<&Arc<Telescope>> {
+        match code {
+            Some(code) => self.telescopes.get(*self.places.get(code)?),
+            None => self.telescopes.first(),
+        }
     }
 
     /// The number that the telescope of that code has in a search.
@@ -320,44 +235,46 @@ impl Catalogue {
 
     /// The telescope of a request that names none.
     pub fn default_telescope(&self) -> Option<&Telescope> {
-        self.telescopes.first()
+        self.shared_telescope(None).map(Arc::as_ref)
     }
 
     /// The telescope that has the maintenance of that number.
     pub fn in_maintenance(&self, id: i64) -> Option<(&Telescope, &Maintenance)> {
         let one = |telescope: &'_ Telescope| telescope.maintenance.iter().position(|one| one.id == id);
-        self.telescopes.iter().find_map(|telescope| Some((telescope, &telescope.maintenance[one(telescope)?])))
+        let mut telescopes = self.telescopes.iter().map(Arc::as_ref);
+        telescopes.find_map(|telescope| Some((telescope, &telescope.maintenance[one(telescope)?])))
     }
 
     /// A page of the scientists that a search finds, by name.
     pub fn find_scientists(&self, search: &Search, after: Option<&Place>, limit: u16) -> Found<'_, Scientist> {
         let (ids, next) = self.scientists_by_name.page(search, after, usize::from(limit));
-        Found { items: ids.iter().filter_map(|id| self.scientists.get(id)).collect(), next }
+        Found { items: ids.iter().filter_map(|id| self.scientist(*id)).collect(), next }
     }
 
     /// A page of the telescopes that a search finds, by name; the default comes first.
     pub fn find_telescopes(&self, search: &Search, after: Option<&Place>, limit: u16) -> Found<'_, Telescope> {
         let (places, next) = self.telescopes_by_name.page(search, after, usize::from(limit));
-        let telescope = |place: &i64| self.telescopes.get(usize::try_from(*place).ok()?);
+        let telescope = |place: &i64| self.telescopes.get(usize::try_from(*place).ok()?).map(Arc::as_ref);
         Found { items: places.iter().filter_map(telescope).collect(), next }
     }
 
     /// All scientists, by number.
     #[cfg(test)]
     pub fn scientists(&self) -> impl Iterator<Item = &Scientist> {
-        self.scientists.values()
+        self.scientists.values().map(Arc::as_ref)
     }
 
     /// All telescopes, the default first.
     #[cfg(test)]
     pub fn telescopes(&self) -> impl Iterator<Item = &Telescope> {
-        self.telescopes.iter()
+        self.telescopes.iter().map(Arc::as_ref)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agenda::ScientistPatch;
 
     #[test]
     fn the_default_telescope_comes_first_and_the_others_by_name() {

@@ -1,5 +1,7 @@
 //! A draft of a booking: the request as it was read, the rules it must keep, and the booking that may then be written.
 
+use std::sync::Arc;
+
 use super::booking::Place;
 use super::catalogue::{Catalogue, Scientist, Telescope};
 use super::contest::Decided;
@@ -45,9 +47,9 @@ pub struct Draft {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBooking {
     /// The telescope.
-    pub telescope: Telescope,
+    pub telescope: Arc<Telescope>,
     /// The scientist.
-    pub scientist: Scientist,
+    pub scientist: Arc<Scientist>,
     /// The proposal to which it is charged.
     pub proposal_id: Option<i64>,
     /// The slots.
@@ -71,9 +73,9 @@ impl Draft {
     pub fn check(self, catalogue: &Catalogue, now: Timestamp) -> Result<NewBooking, Vec<Rejection>> {
         let mut broken = Vec::new();
         let scientist = self.scientist_id.and_then(|id| {
-            let known = catalogue.scientist(id);
-            broken.extend(check_scientist(known, id).err());
-            known.cloned()
+            let known = catalogue.shared_scientist(id);
+            broken.extend(check_scientist(known.map(Arc::as_ref), id).err());
+            known
         });
         let telescope = self.telescope_in(catalogue, &mut broken);
         let duration_min = self.length_min(&mut broken);
@@ -111,8 +113,8 @@ impl Draft {
             return Err(broken);
         };
         Ok(NewBooking {
-            telescope: telescope.clone(),
-            scientist,
+            telescope: Arc::clone(telescope),
+            scientist: Arc::clone(scientist),
             proposal_id: self.proposal_id,
             slots,
             target: self.target,
@@ -138,12 +140,10 @@ impl Draft {
     }
 
     /// The telescope that it names, or the default.
-    fn telescope_in<'a>(&self, catalogue: &'a Catalogue, broken: &mut Vec<Rejection>) -> Option<&'a Telescope> {
-        let (known, unknown) = match &self.telescope {
-            None => (catalogue.default_telescope(), Rejection::NoTelescope),
-            Some(code) => (catalogue.telescope(code), Rejection::UnknownTelescope(code.clone())),
-        };
-        broken.extend(known.map_or(Some(unknown), |known| check_active(known).err()));
+    fn telescope_in<'a>(&self, catalogue: &'a Catalogue, broken: &mut Vec<Rejection>) -> Option<&'a Arc<Telescope>> {
+        let known = catalogue.shared_telescope(self.telescope.as_deref());
+        let unknown = || self.telescope.clone().map_or(Rejection::NoTelescope, Rejection::UnknownTelescope);
+        broken.extend(known.map_or_else(|| Some(unknown()), |known| check_active(known).err()));
         known
     }
 

@@ -114,6 +114,8 @@ fn who_counts(new: &NewBooking) -> impl Iterator<Item = Whose> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -126,16 +128,15 @@ mod tests {
         Timestamp::parse_rfc3339(text).unwrap()
     }
 
+    fn scientist(id: i64) -> Arc<Scientist> {
+        let (name, institution, country) = ("Marie Curie".into(), "Paris".into(), "FR".into());
+        Scientist { id, name, institution, country, active: true }.into()
+    }
+
     fn booking(rules: Rules, start: &str, minutes: i64) -> NewBooking {
         NewBooking {
-            telescope: Telescope { rules, ..Telescope::new("Webb-Acad".into(), "Webb".into(), false) },
-            scientist: Scientist {
-                id: 7,
-                name: "Marie Curie".into(),
-                institution: "Paris".into(),
-                country: "FR".into(),
-                active: true,
-            },
+            telescope: Telescope { rules, ..Telescope::new("Webb-Acad".into(), "Webb".into(), false) }.into(),
+            scientist: scientist(7),
             proposal_id: None,
             slots: SlotRange::new(at(start), minutes).unwrap(),
             target: None,
@@ -163,7 +164,7 @@ mod tests {
         rooms.remember(&new, counting(&[]), at(NOW));
         let taken = [(); 3].map(|()| rooms.take(&new, 1, at(NOW)));
         assert_eq!(taken, [true, true, false]);
-        let other = NewBooking { scientist: Scientist { id: 8, ..new.scientist.clone() }, ..new };
+        let other = NewBooking { scientist: scientist(8), ..new };
         assert!(!rooms.take(&other, 1, at(NOW)));
     }
 
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn a_proposals_minutes_are_everybodys_who_books_with_it() {
         let new = NewBooking { proposal_id: Some(3), ..booking(Rules::default(), "2030-01-02T00:00:00Z", 5) };
-        let other = NewBooking { scientist: Scientist { id: 8, ..new.scientist.clone() }, ..new.clone() };
+        let other = NewBooking { scientist: scientist(8), ..new.clone() };
         let mut rooms = Rooms::default();
         rooms.remember(&new, Counting { left_min: Some(15), ..counting(&[]) }, at(NOW));
         assert!(rooms.take(&other, 1, at(NOW)) && rooms.take(&new, 1, at(NOW)) && !rooms.take(&other, 1, at(NOW)));
@@ -208,7 +209,7 @@ mod tests {
         let new = booking(quotas(9, 1440), "2030-01-02T00:00:00Z", 5);
         let mut rooms = Rooms::default();
         for id in 0..3 * i64::try_from(REMEMBERED_MAX).unwrap() {
-            let new = NewBooking { scientist: Scientist { id, ..new.scientist.clone() }, ..new.clone() };
+            let new = NewBooking { scientist: scientist(id), ..new.clone() };
             rooms.remember(&new, counting(&[]), at(NOW));
             assert!(rooms.take(&new, 1, at(NOW)));
         }

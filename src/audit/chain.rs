@@ -60,7 +60,7 @@ impl ChainHead {
         let Some(link) = link.filter(|link| link.seq == self.seq + 1 && link.prev == self.hash.as_bytes()) else {
             return false;
         };
-        *self = Self { seq: link.seq, hash: String::from_utf8_lossy(link.hash).into_owned() };
+        *self = link.head();
         true
     }
 }
@@ -115,6 +115,17 @@ impl<'a> Link<'a> {
         }
         let seq = str::from_utf8(digits).ok()?.parse().ok()?;
         Some(Self { seq, prev, hash, hashed, body: rest.strip_suffix(SEQ_FIELD)? })
+    }
+
+    /// The record as the head of the chain.
+    pub fn head(&self) -> ChainHead {
+        ChainHead { seq: self.seq, hash: String::from_utf8_lossy(self.hash).into_owned() }
+    }
+
+    /// The record before, as the head of the chain.
+    pub fn before(&self) -> ChainHead {
+        // No record has the number 0: its digits would begin with one.
+        ChainHead { seq: self.seq - 1, hash: String::from_utf8_lossy(self.prev).into_owned() }
     }
 
     /// Whether the hash of the line's bytes equals the hash that the line has.

@@ -209,9 +209,8 @@ impl Href {
 }
 
 /// `name` as one segment of a path.
-pub fn path_segment(name: &str) -> String {
-    // A name that needs no encoding is copied whole.
-    Cow::from(utf8_percent_encode(name, ENCODED)).into_owned()
+pub fn path_segment(name: &str) -> Cow<'_, str> {
+    utf8_percent_encode(name, ENCODED).into()
 }
 
 #[cfg(test)]

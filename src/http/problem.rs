@@ -85,7 +85,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             fields: Vec::new(),
-            links: Links::new(),
+            links: Links::default(),
             members: Map::new(),
             retry_after_s: None,
             allow: None,
@@ -283,11 +283,11 @@ impl Problem {
 
     fn document<'a>(&'a self, request_id: &str) -> Document<'a> {
         Document {
-            kind: seen(&format!("{TYPES_PATH}/{}", self.code())).into_owned(),
+            kind: seen(&[TYPES_PATH, "/", self.code()].concat()).into_owned(),
             title: self.0.kind.title(),
             status: self.0.kind.status().as_u16(),
             detail: &self.0.detail,
-            instance: format!("urn:sctec:req:{request_id}"),
+            instance: ["urn:sctec:req:", request_id].concat(),
             codigo: self.code(),
             erros: &self.0.fields,
             members: &self.0.members,

@@ -340,7 +340,7 @@ impl Observer for Told {
         for line in lines {
             self.logs.raw(line);
         }
-        self.bell.ring();
+        self.bell.committed(lines);
     }
 
     fn ended(&mut self, changes: usize, took: Duration) {

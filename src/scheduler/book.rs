@@ -137,15 +137,11 @@ async fn try_to_cancel(app: &App, id: i64, asked: Cancellation, origin: &Origin)
 
 /// Refuses a change that could not be recorded.
 pub fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
-    // The trail follows the database: a database that is not in its place is the cause of both.
+    let Some(reason) = app.audit_fault() else { return Ok(()) };
+    // The trail follows the database: a database that is not in its place is the cause of both. Each transaction looks for that too.
     if let Some(reason) = app.store.fault() {
         return Err(store_failed(origin, &StoreError::Unavailable(reason)));
     }
-    match app.audit_fault() {
-        None => Ok(()),
-        Some(reason) => {
-            error!(origin.log, "Auditoria indisponível: {}", reason);
-            Err(Refusal::AuditUnavailable)
-        }
-    }
+    error!(origin.log, "Auditoria indisponível: {}", reason);
+    Err(Refusal::AuditUnavailable)
 }

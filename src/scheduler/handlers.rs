@@ -83,14 +83,14 @@ pub async fn book(app: &Arc<App>, request: &mut Request) -> Result<Response, Pro
         new.stamp = Some(hour::stamp(app, request, clicked_at, &text).await);
         origin.time_token = Some(token::hash(&text));
     }
-    let (telescope, slots) = (new.telescope.code.clone(), new.slots);
+    let (telescope, slots) = (Arc::clone(&new.telescope), new.slots);
     // The lock is given back, also when the client goes away now.
     let booking = match to_its_end(&app.tasks, book::book(Arc::clone(app), new, origin)).await {
         Ok(booking) => booking,
         Err(refusal @ Refusal::NotWritten(_)) => {
-            return Err(refused(refusal).with_links(links::where_it_would_be(&telescope, slots)));
+            return Err(refused(refusal).with_links(links::where_it_would_be(&telescope.code, slots)));
         }
-        Err(refusal) => return Err(conflict(app, refusal, &telescope, slots, &request.log).await),
+        Err(refusal) => return Err(conflict(app, refusal, &telescope.code, slots, &request.log).await),
     };
     Ok(made(&booking, &app.catalogue(), app.clock.now(), &request.who))
 }

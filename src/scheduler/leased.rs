@@ -39,11 +39,10 @@ const OPENING_TRIES: u32 = 5;
 /// come when they open.
 pub async fn book(app: &App, locking: &Locking, mut new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
     for tried in 1.. {
-        let (telescope, slots) = (new.telescope.code.clone(), new.slots);
         let (booked, again) = book_once(app, locking, new, origin).await;
         match again {
             Some((opens_at, again)) if tried < OPENING_TRIES => {
-                app.live.openings().note(&Place { telescope, slots }, opens_at);
+                app.live.openings().note(&again.place(), opens_at);
                 new = NewBooking { contest: None, ..*again };
             }
             _ => return booked,
@@ -229,8 +228,11 @@ impl LockedSlots {
     fn of(places: Vec<Place>) -> Self {
         let mut resources: Vec<String> = Vec::new();
         for (nth, place) in places.iter().enumerate() {
-            let names: Vec<String> = place.resources().filter(|name| nth == 0 || !resources.contains(name)).collect();
-            resources.extend(names);
+            for name in place.resources() {
+                if nth == 0 || !resources.contains(&name) {
+                    resources.push(name);
+                }
+            }
         }
         Self { places, resources }
     }

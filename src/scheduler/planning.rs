@@ -188,8 +188,8 @@ impl Finder<'_> {
         let days = days_around(slots);
         if !self.held.contains_key(&days) {
             let new = NewBooking {
-                telescope: self.telescope.clone(),
-                scientist: scientist.clone(),
+                telescope: self.telescope.clone().into(),
+                scientist: scientist.clone().into(),
                 proposal_id: None,
                 slots,
                 target: None,

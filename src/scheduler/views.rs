@@ -61,6 +61,12 @@ pub struct BookingView<'a> {
     /// Only in the answer to the request that has made it, and has won a contest.
     #[serde(skip_serializing_if = "Option::is_none")]
     recibo: Option<&'a str>,
+    /// Only in the event that tells of a change: where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    antes: Option<PlaceView<'a>>,
+    /// Only in an event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    req: Option<&'a str>,
     #[serde(skip_serializing_if = "Links::is_empty")]
     _links: Links,
 }
@@ -107,6 +113,8 @@ fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
         motivo_cancelamento: booking.cancel_reason.as_deref(),
         abre_em_utc: booking.opens_at.map(Timestamp::micros),
         recibo: None,
+        antes: None,
+        req: None,
         _links: links,
     }
 }
@@ -114,16 +122,6 @@ fn view(booking: &Booking, links: Links, with_notes: bool) -> BookingView<'_> {
 /// The notes of a booking, or of an entry of a waiting list, which may have none.
 #[derive(Serialize)]
 pub struct Notes<'a>(pub Option<&'a str>);
-
-/// A booking in the event that tells of it.
-#[derive(Serialize)]
-pub struct BookingEvent<'a> {
-    #[serde(flatten)]
-    booking: BookingView<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    antes: Option<PlaceView<'a>>,
-    req: &'a str,
-}
 
 /// Where a booking was.
 #[derive(Serialize)]
@@ -136,13 +134,13 @@ struct PlaceView<'a> {
 /// Shows what the request `request_id` did to a booking. It has no links: a client follows only those that it was given by an
 /// answer, and everybody who reaches the coordinator can publish an event. It has no notes: everybody who reads the agenda hears it.
 /// A booking that was changed was at the place `from` before.
-pub fn booking_event<'a>(booking: &'a Booking, from: Option<&'a Place>, request_id: &'a str) -> BookingEvent<'a> {
+pub fn booking_event<'a>(booking: &'a Booking, from: Option<&'a Place>, request_id: &'a str) -> BookingView<'a> {
     let antes = from.map(|place| PlaceView {
         telescopio: &place.telescope,
         horario_inicio_utc: place.slots.start().seconds(),
         horario_fim_utc: place.slots.end().seconds(),
     });
-    BookingEvent { booking: view(booking, Links::new(), false), antes, req: request_id }
+    BookingView { antes, req: Some(request_id), ..view(booking, Links::default(), false) }
 }
 
 /// The bookings as a table.

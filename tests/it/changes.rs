@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::common::storage::{self, of_sqlite};
 use crate::common::trail::{audit, texts};
-use crate::common::{Answer, Asked, Services, at_once, http, http_with};
+use crate::common::{Answer, Asked, Services, at_once, http, http_with, without_bookings_of_records};
 
 const PATCH: &str = "application/merge-patch+json";
 const SLOT: &str = "2999-06-01T03:00:00Z";
@@ -330,6 +330,7 @@ fn a_database_of_the_version_before_gets_versions() {
     for (table, column) in [("telescopios", "disputa"), ("horarios", "abre_us"), ("manutencoes", "abre_us")] {
         database.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}")).unwrap();
     }
+    without_bookings_of_records(&database);
     database.pragma_update(None, "user_version", 9).unwrap();
     drop(database);
     let verified = || audit(&["--data-dir", &dir, "--verify", "--deep"]).output().unwrap();

@@ -137,7 +137,6 @@ fn a_database_of_the_version_before_gets_its_histories() {
     services.book(7, &slot(0));
     let folder = services.stop();
     let database = rusqlite::Connection::open(folder.path().join("sctec.db")).unwrap();
-    database.execute_batch("DROP INDEX auditoria_por_agendamento").unwrap();
     without_rules(&database, 1);
     // A line that is not JSON, which another program must have written, does not keep the service from starting.
     database.execute("INSERT INTO auditoria (seq, linha) VALUES (1000000, 'nada')", ()).unwrap();

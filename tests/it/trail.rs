@@ -516,7 +516,8 @@ fn vault_3725_without_space_for_the_trail_bookings_are_refused_and_then_continue
     for index in 0..before {
         let target = "\u{202e}".repeat(200);
         let body = json!({"cientista_id": 1, "horario_inicio_utc": slot(index), "alvo": target});
-        assert_eq!(services.book_with(&body).0, 201);
+        let (status, answer) = services.book_with(&body);
+        assert_eq!(status, 201, "{answer}");
     }
     let folder = services.stop();
     // The database's write-ahead log is emptied, so that the trail's file reaches the limit first.

@@ -1,7 +1,8 @@
 //! The exporter: it writes `audit.jsonl`.
 //!
 //! It appends the committed records in order, makes them durable, and notes the last one. The file follows the
-//! database: after any failure, the file's last whole line says which record comes next. A file that is full is closed under a
+//! database: after any failure, the file's last whole line says which record comes next. What this process has just committed
+//! ([`fresh`]) is not read again. A file that is full is closed under a
 //! name of its own, and the chain goes on in a new file.
 //!
 //! # Locking
@@ -16,6 +17,7 @@
 
 mod behind;
 mod file;
+mod fresh;
 mod health;
 mod lock;
 mod note;
@@ -34,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use slog::{Logger, warn};
 
+use self::fresh::Fresh;
 use self::health::Health;
 pub use self::lock::{ExporterLock, is_written};
 pub use self::note::Note;
@@ -69,12 +72,21 @@ pub struct Exporter {
 
 /// Tells the exporter that something was committed.
 #[derive(Clone)]
-pub struct Bell(SyncSender<()>);
+pub struct Bell {
+    rings: SyncSender<()>,
+    fresh: Arc<Fresh>,
+}
 
 impl Bell {
+    /// These records were committed, in this order.
+    pub fn committed(&self, lines: &[String]) {
+        self.fresh.keep(lines);
+        self.ring();
+    }
+
     /// Never waits. Ringing twice is the same as ringing once.
-    pub fn ring(&self) {
-        match self.0.try_send(()) {
+    fn ring(&self) {
+        match self.rings.try_send(()) {
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
         }
     }
@@ -83,8 +95,8 @@ impl Bell {
 /// A bell and its receiver. They are made before the exporter: the store, which rings, exists before the exporter, which reads
 /// the store.
 pub fn bell() -> (Bell, mpsc::Receiver<()>) {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    (Bell(sender), receiver)
+    let (rings, receiver) = mpsc::sync_channel(1);
+    (Bell { rings, fresh: Arc::default() }, receiver)
 }
 
 impl Exporter {
@@ -102,7 +114,8 @@ impl Exporter {
     ) -> io::Result<Self> {
         let health = Arc::new(Health::default());
         let files = told_of(path, &source, &bell, &health);
-        let mut worker = Worker::new(path, source, rotate_bytes, Arc::clone(&health), log.clone());
+        let sources = (source, Arc::clone(&bell.fresh));
+        let mut worker = Worker::new(path, sources, rotate_bytes, Arc::clone(&health), log.clone());
         let (watched, ends) = mpsc::channel();
         let (watched_path, watched_health) = (path.to_owned(), Arc::clone(&health));
         std::thread::Builder::new()

@@ -134,12 +134,14 @@ pub fn first_broken(source: &impl Source) -> Result<Option<u64>, String> {
 
 /// Moves the head over whole lines. The error is the number of the first line that does not follow the one before it.
 pub fn follow(lines: &[u8], head: &mut ChainHead) -> Result<(), u64> {
-    for line in lines.split_inclusive(|&byte| byte == b'\n') {
-        if !head.follow(line.strip_suffix(b"\n").unwrap_or(line)) {
+    let mut begins = 0;
+    for ends in memchr::memchr_iter(b'\n', lines) {
+        if !head.follow(&lines[begins..ends]) {
             return Err(head.seq + 1);
         }
+        begins = ends + 1;
     }
-    Ok(())
+    if begins == lines.len() { Ok(()) } else { Err(head.seq + 1) }
 }
 
 /// Starts at a record and the position of its end, and moves over all lines that are equal in the file and the database.

@@ -561,3 +561,26 @@ fn a_write_that_does_not_end_is_told_to_the_others_and_taken_back_when_it_does()
     lock.tell(None);
     assert_eq!(lock::told(&trail), None);
 }
+
+#[test]
+fn what_was_committed_here_is_written_without_being_read_again() {
+    let (folder, all) = (TempDir::new().unwrap(), List::of(9));
+    let (source, lines) = (all.cut_to(2), all.lines().clone());
+    let log = Logger::root(Discard, o!());
+    let exporter = Exporter::start(&trail(&folder), source.clone(), None, bell(), log).unwrap();
+    let has = |records: usize| {
+        let (expected, until) = (all.cut_to(records).text(), Instant::now() + RECOVER_EVERY * 10);
+        while all_text(&folder) != expected && Instant::now() < until {
+            std::thread::sleep(PAUSE);
+        }
+        assert_eq!(all_text(&folder), expected);
+    };
+    // The source does not show these.
+    exporter.bell.committed(&lines[2..5]);
+    has(5);
+    // Another process has committed the one before these.
+    source.lines().extend_from_slice(&lines[2..]);
+    exporter.bell.committed(&lines[6..]);
+    has(9);
+    assert_eq!(exporter.fault(), None);
+}

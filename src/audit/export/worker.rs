@@ -10,6 +10,7 @@ use slog::{Logger, error, info, warn};
 
 use super::behind::Other;
 use super::file::OpenFile;
+use super::fresh::Fresh;
 use super::health::{Change, Health};
 use super::lock::{self, ExporterLock};
 use super::recover;
@@ -34,6 +35,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 pub struct Worker<S> {
     path: PathBuf,
     source: S,
+    fresh: Arc<Fresh>,
     rotate_bytes: Option<u64>,
     log: Logger,
     lock: Option<ExporterLock>,
@@ -76,11 +78,18 @@ impl Recovery {
 }
 
 impl<S: Source> Worker<S> {
-    /// A worker that has not opened the file yet.
-    pub fn new(path: &Path, source: S, rotate_bytes: Option<u64>, health: Arc<Health>, log: Logger) -> Self {
+    /// A worker that has not opened the file yet. Its records are those of the source, of which some are fresh.
+    pub fn new(
+        path: &Path,
+        (source, fresh): (S, Arc<Fresh>),
+        rotate_bytes: Option<u64>,
+        health: Arc<Health>,
+        log: Logger,
+    ) -> Self {
         Self {
             path: path.to_owned(),
             source,
+            fresh,
             rotate_bytes,
             log,
             lock: None,
@@ -174,6 +183,7 @@ impl<S: Source> Worker<S> {
             (self.lock, self.open) = (None, None);
             let Some(lock) = ExporterLock::try_take(&self.path)? else {
                 // Another process is the exporter, and exports this process's records too.
+                self.fresh.forget();
                 return self.watch_other();
             };
             self.lock = Some(lock);
@@ -187,8 +197,12 @@ impl<S: Source> Worker<S> {
         let mut text = Vec::new();
         loop {
             text.clear();
-            let seq = self.open()?.head.seq;
-            if self.source.lines_after(seq, LINES_AT_ONCE, &mut text)?.is_none() {
+            let fresh = Arc::clone(&self.fresh);
+            let head = &self.open()?.head;
+            let seq = head.seq;
+            if let Some(lines) = fresh.take_after(head) {
+                text = lines;
+            } else if self.source.lines_after(seq, LINES_AT_ONCE, &mut text)?.is_none() {
                 return Ok(None);
             }
             self.append(&text)?;

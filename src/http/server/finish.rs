@@ -15,6 +15,8 @@ use crate::http::problem::Problem;
 use crate::http::response::Response;
 use crate::time::Timestamp;
 
+const TIMING: HeaderName = HeaderName::from_static("server-timing");
+
 /// What a browser is to forbid, in every answer: to guess another type than the answer's, to give the answer to a page of
 /// another origin, and to let such a page keep a hold on the window that shows it.
 pub(super) const PROTECTION: [(HeaderName, HeaderValue); 3] = [
@@ -51,7 +53,7 @@ pub fn add_headers(headers: &mut HeaderMap, request: &Request, now: Timestamp, b
         headers.insert(DATE, date);
     }
     if let Some(timing) = request.steps.get().map(|steps| steps.header(begun.elapsed())) {
-        headers.insert("server-timing", timing);
+        headers.insert(TIMING, timing);
     }
     for (name, value) in PROTECTION {
         headers.insert(name, value);

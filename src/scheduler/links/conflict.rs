@@ -1,6 +1,6 @@
 //! After a booking that was not made: what has the slots, and what there is instead.
 
-use super::{at_slots, book, booking_path, free_near, may_book, timetable_href, waiting_path};
+use super::{at_slots, book, booking_path, free_near, may_book, telescope_path, timetable_href, waiting_path};
 use crate::access::principal::Who;
 use crate::agenda::SlotRange;
 use crate::agenda::timetable::Period;
@@ -16,18 +16,16 @@ pub fn after_conflict(
     booking_id: Option<i64>,
     has_waits: bool,
 ) -> Links {
+    let path = telescope_path(telescope);
     Links::new()
         .with_some("agendamento", booking_id.map(|id| Link::get(booking_path(id))))
         .with("agendamentos", at_slots(telescope, slots.start(), slots.end()))
-        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(at))))
-        .with("livres", free_near(telescope, slots))
+        .with("agenda", Link::get(timetable_href(&path, Period::day_of(at))))
+        .with("livres", free_near(&path, slots))
         .with("agendar", Link::action("POST", "/agendamentos", "Agendar outro horário"))
         .with_if(has_waits, "esperar", || {
-            Link::action(
-                "POST",
-                waiting_path(telescope, &slots.start().seconds().to_string()),
-                "Entrar na lista de espera",
-            )
+            let path = slots.start().seconds().give(|start| waiting_path(&path, start));
+            Link::action("POST", path, "Entrar na lista de espera")
         })
 }
 

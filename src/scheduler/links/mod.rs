@@ -147,7 +147,9 @@ pub fn of_telescope(telescope: &Telescope, who: &Who) -> Links {
         .with_some("assinar", subscribe(who))
         .with_if(may_book(who) && telescope.active, "agendar", book)
         .with_if(may_book(who) && telescope.active, "esperar", || {
-            Link::template(waiting_path(code, "{inicio}")).with_method("POST").with_title("Entrar na lista de espera")
+            Link::template(waiting_path(&telescope_path(code), "{inicio}"))
+                .with_method("POST")
+                .with_title("Entrar na lista de espera")
         })
         .with_if(who.may(Permission::ManageCatalogue), "alterar", || {
             Link::action("PATCH", telescope_path(code), "Mudar o nome ou as regras")
@@ -194,7 +196,8 @@ pub fn scientist_path(id: i64) -> String {
 
 /// From a period of a telescope's agenda.
 pub fn of_timetable(telescope: &str, period: Period) -> Links {
-    let at = |period| Link::get(timetable_href(telescope, period));
+    let path = telescope_path(telescope);
+    let at = |period| Link::get(timetable_href(&path, period));
     Links::new()
         .with("self", at(period))
         .with_some("anterior", period.before().map(at))
@@ -244,22 +247,23 @@ pub fn book_this(who: &Who) -> Links {
 
 /// From the first free start that fits.
 pub fn of_next(telescope: &str, slots: SlotRange, who: &Who) -> Links {
+    let path = telescope_path(telescope);
     book_this(who)
-        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(slots.start()))))
-        .with("livres", free_near(telescope, slots))
-        .with("telescopio", Link::get(telescope_path(telescope)))
+        .with("agenda", Link::get(timetable_href(&path, Period::day_of(slots.start()))))
+        .with("livres", free_near(&path, slots))
+        .with("telescopio", Link::get(path))
 }
 
 /// The path of the waiting list for a start; or its template.
-fn waiting_path(telescope: &str, start: &str) -> String {
-    format!("{}/agenda/{start}/espera", telescope_path(telescope))
+fn waiting_path(telescope_path: &str, start: &str) -> String {
+    [telescope_path, "/agenda/", start, "/espera"].concat()
 }
 
 /// Where a booking can be seen if it was written after all.
 pub fn where_it_would_be(telescope: &str, slots: SlotRange) -> Links {
     Links::new()
         .with("agendamentos", at_slots(telescope, slots.start(), slots.end()))
-        .with("agenda", Link::get(timetable_href(telescope, Period::day_of(slots.start()))))
+        .with("agenda", Link::get(timetable_href(&telescope_path(telescope), Period::day_of(slots.start()))))
 }
 
 /// To one booking.
@@ -337,14 +341,14 @@ fn any_free(telescope: &str) -> Link {
 }
 
 /// One period of a telescope's agenda.
-pub fn timetable_href(telescope: &str, period: Period) -> String {
-    let agenda = Href::to(&telescope_path(telescope)).below("/agenda");
+pub fn timetable_href(telescope_path: &str, period: Period) -> String {
+    let agenda = Href::to(telescope_path).below("/agenda");
     agenda.at("de", period.start()).at("ate", period.end()).finish()
 }
 
 /// To the free slots nearest to `slots`, for the same duration.
-fn free_near(telescope: &str, slots: SlotRange) -> Link {
-    let free = Href::to(&telescope_path(telescope)).below("/livres").at("perto_de", slots.start());
+fn free_near(telescope_path: &str, slots: SlotRange) -> Link {
+    let free = Href::to(telescope_path).below("/livres").at("perto_de", slots.start());
     let href = free.with("duracao_min", &slots.duration_min().to_string());
     Link::titled(href.finish(), "Os horários livres mais próximos")
 }

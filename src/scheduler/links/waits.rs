@@ -20,7 +20,7 @@ pub fn of_wait(wait: &Wait, who: &Who) -> Links {
         .with_some("agendamento", wait.booking_id.map(|id| Link::get(booking_path(id))))
         .with("cientista", Link::get(format!("/cientistas/{}", wait.scientist_id)))
         .with("telescopio", Link::get(telescope_path(&wait.telescope)))
-        .with("agenda", Link::get(timetable_href(&wait.telescope, Period::day_of(wait.slots.start()))))
+        .with("agenda", Link::get(timetable_href(&telescope_path(&wait.telescope), Period::day_of(wait.slots.start()))))
         .with("esperas", Link::get(WAITS_PATH))
 }
 

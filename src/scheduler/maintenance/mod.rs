@@ -73,7 +73,7 @@ struct View<'a> {
 fn view<'a>(telescope: &'a str, maintenance: &'a Maintenance, stands: bool, who: &Who) -> View<'a> {
     let path = links::maintenance_path(maintenance.id);
     let removable = stands && who.may(Permission::ManageCatalogue);
-    let day = links::timetable_href(telescope, Period::day_of(maintenance.when.start));
+    let day = links::timetable_href(&links::telescope_path(telescope), Period::day_of(maintenance.when.start));
     View {
         id: maintenance.id,
         telescopio: telescope,

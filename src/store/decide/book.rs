@@ -67,7 +67,8 @@ impl Change for Book {
             scientist_id: booking.scientist_id,
             token: self.fence.token,
         };
-        let writes = [insert, claim, record].into_iter().chain(contest).chain(keep).collect();
+        let mut writes = vec![insert, claim, record];
+        writes.extend(contest.into_iter().chain(keep));
         Decision { answer: Ok(booking), writes }
     }
 }

@@ -102,8 +102,8 @@ fn new_booking(wait: &Wait, freed: &Freed<'_>, view: &View) -> Result<NewBooking
         return Err(passed_over("cientista_desconhecido", "o cientista não existe mais".to_owned()));
     };
     let new = NewBooking {
-        telescope: telescope.clone(),
-        scientist: scientist.clone(),
+        telescope: telescope.clone().into(),
+        scientist: scientist.clone().into(),
         proposal_id: wait.proposal_id,
         slots: wait.slots,
         target: wait.target.clone(),

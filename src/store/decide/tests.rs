@@ -1,6 +1,6 @@
 //! Properties of the decision, over random changes to a small agenda.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -158,8 +158,8 @@ impl Said {
 fn new_booking(telescope: usize, scientist: i64, nth: i64, slots: i64) -> NewBooking {
     let (code, simulated) = TELESCOPES[telescope];
     NewBooking {
-        telescope: Telescope::new(code.to_owned(), code.to_owned(), simulated),
-        scientist: self::scientist(scientist),
+        telescope: Telescope::new(code.to_owned(), code.to_owned(), simulated).into(),
+        scientist: self::scientist(scientist).into(),
         proposal_id: None,
         slots: SlotRange::new(at(nth), 5 * slots).unwrap(),
         target: (nth % 2 == 0).then(|| "M31".to_owned()),
@@ -254,7 +254,7 @@ fn aimed(view: &View, change: &Any) -> Any {
         Any::Alter(alter) => {
             alter.asked.from = booking.place();
             match &mut alter.asked.destination {
-                Destination::Elsewhere(new) => new.scientist.id = booking.scientist_id,
+                Destination::Elsewhere(new) => Arc::make_mut(&mut new.scientist).id = booking.scientist_id,
                 Destination::Shorter(slots) => {
                     let minutes = slots.duration_min().min(booking.slots.duration_min());
                     *slots = SlotRange::new(booking.slots.start(), minutes).unwrap();

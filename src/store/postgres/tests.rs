@@ -437,7 +437,7 @@ async fn all_that_a_batch_writes_is_written_before_its_commit() {
         .unwrap();
     let closed = closed.unwrap().maintenance;
     let [free, taken] = [slot(&store, 1).await, slot(&store, 0).await];
-    let waiting = NewBooking { scientist: known.scientist(5).unwrap().clone(), ..taken };
+    let waiting = NewBooking { scientist: known.scientist(5).unwrap().clone().into(), ..taken };
     let before = store.latest_record().await.unwrap().head.seq.to_string();
 
     let holder = Holder::of(&database).await;

@@ -112,6 +112,13 @@ pub fn highest_token(connection: &Connection) -> rusqlite::Result<u64> {
     connection.query_row("SELECT maior_token FROM resumo", (), |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
 }
 
+/// Notes the largest fencing token of a transaction.
+pub fn note_token(connection: &Connection, token: u64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("UPDATE resumo SET maior_token = ?1 WHERE maior_token < ?1")?;
+    statement.execute([token.cast_signed()])?;
+    Ok(())
+}
+
 /// The booking of a row with [`COLUMNS`].
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Booking> {
     let status: String = row.get(5)?;

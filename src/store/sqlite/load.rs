@@ -10,6 +10,7 @@ use std::time::Instant;
 use rusqlite::Connection;
 
 use super::bookings::instant;
+use super::statements::Statements;
 use super::{bookings, catalogue, maintenance, proposals, trail, waits};
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance};
 use crate::agenda::proposal::Proposal;
@@ -89,7 +90,8 @@ impl Loaded {
     }
 
     /// Loads what `change` touches.
-    pub fn load(&mut self, connection: &Connection, change: &impl Change) -> rusqlite::Result<()> {
+    pub fn load(&mut self, statements: &mut Statements<'_>, change: &impl Change) -> rusqlite::Result<()> {
+        let connection = statements.connection;
         if change.inserts_booking() {
             self.load_next_booking_id(connection)?;
         }
@@ -116,7 +118,7 @@ impl Loaded {
         for beside in [false, true] {
             let around = if beside { change.beside(&self.view) } else { change.around(&self.view) };
             let Some(around) = around else { continue };
-            let fetched = self.fetch(connection, around)?;
+            let fetched = self.fetch(statements, around)?;
             self.take(fetched);
         }
         if change.inserts_proposal() && self.view.next_proposal_id == NOT_LOADED {
@@ -129,9 +131,9 @@ impl Loaded {
         if let Some(when) = change.closes()
             && let Some(telescope) = change.around(&self.view).map(|around| around.telescope.to_owned())
         {
-            self.load_met(connection, &telescope, when)?;
+            self.load_met(statements, &telescope, when)?;
         }
-        self.load_waits(connection, change)?;
+        self.load_waits(statements, change)?;
         Ok(())
     }
 
@@ -145,7 +147,8 @@ impl Loaded {
     }
 
     /// Loads the entries of waiting lists that `change` touches. The telescope is there already.
-    fn load_waits(&mut self, connection: &Connection, change: &impl Change) -> rusqlite::Result<()> {
+    fn load_waits(&mut self, statements: &mut Statements<'_>, change: &impl Change) -> rusqlite::Result<()> {
+        let connection = statements.connection;
         let found = match change.waits(&self.view) {
             None => return Ok(()),
             Some(WaitRows::For(code, stretches)) => {
@@ -168,7 +171,7 @@ impl Loaded {
         for wait in found {
             let (slots, scientist_id) = (Some(wait.slots), Some(wait.scientist_id));
             let around = Around { telescope: &wait.telescope, scientist_id, slots, counted: slots };
-            let fetched = self.fetch(connection, around)?;
+            let fetched = self.fetch(statements, around)?;
             self.take(fetched);
             if let Some(proposal) = wait.proposal_id {
                 self.load_proposal(connection, proposal, Some(wait.telescope.clone()))?;
@@ -179,7 +182,8 @@ impl Loaded {
     }
 
     /// Reads the rows of a place that are not in the view yet.
-    fn fetch(&self, connection: &Connection, around: Around<'_>) -> rusqlite::Result<Fetched> {
+    fn fetch(&self, statements: &mut Statements<'_>, around: Around<'_>) -> rusqlite::Result<Fetched> {
+        let connection = statements.connection;
         let mut telescope = None;
         if !self.rows.contains_key(around.telescope) {
             telescope = catalogue::telescope(connection, around.telescope)?;
@@ -190,7 +194,7 @@ impl Loaded {
         }
         let row = self.rows.get(around.telescope).copied().or(telescope.as_ref().map(|(row, _)| *row));
         let claims = match (row, around.slots) {
-            (Some(row), Some(slots)) => claims(connection, row, slots)?,
+            (Some(row), Some(slots)) => claims(statements, row, slots)?,
             _ => Slots::new(),
         };
         let rules = telescope.as_ref().map(|(_, telescope)| telescope.rules);
@@ -236,7 +240,13 @@ impl Loaded {
     }
 
     /// Loads the bookings that a maintenance meets, with their claims, and the number of the next maintenance.
-    fn load_met(&mut self, connection: &Connection, telescope: &str, when: &NewMaintenance) -> rusqlite::Result<()> {
+    fn load_met(
+        &mut self,
+        statements: &mut Statements<'_>,
+        telescope: &str,
+        when: &NewMaintenance,
+    ) -> rusqlite::Result<()> {
+        let connection = statements.connection;
         if self.view.next_maintenance_id == NOT_LOADED {
             self.view.next_maintenance_id = maintenance::next_id(connection)?;
         }
@@ -244,7 +254,7 @@ impl Loaded {
         let is_simulated = self.view.telescopes.get(telescope).is_some_and(|telescope| telescope.simulated);
         let after = if is_simulated { Timestamp::MIN } else { self.view.now };
         for booking in bookings::met_by(connection, row, when, after, CANCELLED_MAX + 1)? {
-            let claims = claims(connection, row, booking.slots)?;
+            let claims = claims(statements, row, booking.slots)?;
             self.view.slots.entry(telescope.to_owned()).or_default().extend(claims);
             if let Some(scientist) = catalogue::scientist(connection, booking.scientist_id)? {
                 self.view.scientists.insert(scientist.id, scientist);
@@ -261,9 +271,9 @@ impl Loaded {
 }
 
 /// The claims of these slots.
-fn claims(connection: &Connection, telescope_row: i64, slots: SlotRange) -> rusqlite::Result<Slots> {
-    let mut statement = connection.prepare_cached(CLAIMS)?;
-    let mut rows = statement.query((telescope_row, slots.start().as_micros(), slots.end().as_micros()))?;
+fn claims(statements: &mut Statements<'_>, telescope_row: i64, slots: SlotRange) -> rusqlite::Result<Slots> {
+    let mut rows =
+        statements.get(CLAIMS)?.query((telescope_row, slots.start().as_micros(), slots.end().as_micros()))?;
     let mut claims = Slots::new();
     while let Some(row) = rows.next()? {
         let taken = match row.get(2)? {

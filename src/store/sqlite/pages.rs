@@ -37,13 +37,12 @@ const fn tree(from: &'static str, keys: &'static [&'static str]) -> Tree {
     Tree { from, keys, condition: "TRUE" }
 }
 
-const TREES: [Tree; 29] = [
+const TREES: [Tree; 28] = [
     tree("telescopios NOT INDEXED", &["id"]),
     tree("cientistas NOT INDEXED", &["id"]),
     tree("trilha NOT INDEXED", &["id"]),
     tree("resumo NOT INDEXED", &["id"]),
     tree("agendamentos NOT INDEXED", &["id"]),
-    tree("agendamentos INDEXED BY agendamentos_por_inicio", &["inicio_us", "id"]),
     tree(
         "agendamentos INDEXED BY agendamentos_por_cientista",
         &["cientista_id", "telescopio_id", "status", "inicio_us", "id"],
@@ -89,13 +88,10 @@ const TREES: [Tree; 29] = [
     tree("esperas INDEXED BY esperas_por_status", &["status", "id"]),
     tree("auditoria NOT INDEXED", &["seq"]),
     // The records without a booking, then the records with one.
-    Tree { from: BY_BOOKING, keys: &["seq"], condition: OF_NO_BOOKING },
-    tree(BY_BOOKING, &[BOOKING_OF]),
+    Tree { from: BY_BOOKING, keys: &["seq"], condition: "agendamento_id IS NULL" },
+    Tree { from: BY_BOOKING, keys: &["agendamento_id", "seq"], condition: "agendamento_id IS NOT NULL" },
 ];
 const BY_BOOKING: &str = "auditoria INDEXED BY auditoria_por_agendamento";
-/// The number of a record's booking, written as in the index. A booking has few records, and they are adjacent in the index.
-const BOOKING_OF: &str = "iif(json_valid(linha), json_extract(linha, '$.details.agendamento_id'), NULL)";
-const OF_NO_BOOKING: &str = "iif(json_valid(linha), json_extract(linha, '$.details.agendamento_id'), NULL) IS NULL";
 
 impl Tree {
     /// The statement that finds the entry [`AT_ONCE`] places after the one in the parameters, or after the beginning.

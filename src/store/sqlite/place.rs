@@ -66,8 +66,19 @@ impl Place {
 
     /// Why a write made now would not be found at the path, if there is such a fault.
     pub fn fault(&self) -> Option<String> {
-        let named = [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault);
-        named.or_else(|| self.same_file_fault())
+        let beside = || [&self.log, &self.index].into_iter().find_map(Named::fault);
+        match self.length_without_link() {
+            Some(length) => beside().or_else(|| self.truncated(length)),
+            None => self.database.fault().or_else(beside).or_else(|| self.same_file_fault()),
+        }
+    }
+
+    /// The database's length, if the path leads to it without a link, now as when it was opened. Then one system call shows all there
+    /// is to know of it.
+    fn length_without_link(&self) -> Option<u64> {
+        let entry = std::fs::symlink_metadata(&self.database.path).ok()?;
+        let found = FileId::from(&entry);
+        (found == self.entry && found == self.database.identity).then_some(entry.len())
     }
 
     /// The write-ahead log.
@@ -82,16 +93,18 @@ impl Place {
 
     /// The faults that are possible although the path leads to the same file.
     fn same_file_fault(&self) -> Option<String> {
-        let name = || self.database.name();
         if self.is_behind_another_link() {
-            let name = name();
+            let name = self.database.name();
             return Some(format!(
                 "{name} é agora um link, e quem o abre por ele usa outro -wal: devolva o arquivo, ou reinicie o serviço"
             ));
         }
-        let length = std::fs::metadata(&self.database.path).ok()?.len();
+        self.truncated(std::fs::metadata(&self.database.path).ok()?.len())
+    }
+
+    fn truncated(&self, length: u64) -> Option<String> {
         (length < self.length).then(|| {
-            let name = name();
+            let name = self.database.name();
             format!("{name} foi truncado ou sobrescrito ({length} bytes; eram {}): restaure-o de uma cópia e reinicie o serviço", self.length)
         })
     }

@@ -45,6 +45,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (18, include_str!("../../../assets/migrations/0018-politica.sql")),
     (19, include_str!("../../../assets/migrations/0019-manutencoes-retiradas.sql")),
     (20, include_str!("../../../assets/migrations/0020-abertura.sql")),
+    (21, include_str!("../../../assets/migrations/0021-trilha-e-tokens.sql")),
 ];
 pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

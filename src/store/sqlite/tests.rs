@@ -290,8 +290,8 @@ impl Opened {
 async fn a_removed_scientist_or_telescope_is_named_and_the_transaction_stays_one() {
     let opened = open("2030-01-01T00:00:00Z");
     let mut drafts = opened.drafts(6).await;
-    drafts[1].scientist.id = 3;
-    drafts[4].telescope.code = "Webb-Acad".to_owned();
+    Arc::make_mut(&mut drafts[1].scientist).id = 3;
+    Arc::make_mut(&mut drafts[4].telescope).code = "Webb-Acad".to_owned();
     opened.sql("DELETE FROM cientistas WHERE id = 3; DELETE FROM telescopios WHERE id = 2").await;
     let answers = together(&opened.store, drafts).await;
     let created: BTreeSet<Timestamp> =
@@ -314,7 +314,9 @@ async fn a_write_that_the_database_refuses_is_refused_to_its_caller_alone() {
     {
         let opened = open("2030-01-01T00:00:00Z");
         let mut drafts = opened.drafts(6).await;
-        (drafts[1].scientist.id, drafts[4].scientist.id) = (3, 3);
+        for nth in [1, 4] {
+            Arc::make_mut(&mut drafts[nth].scientist).id = 3;
+        }
         let trigger = format!(
             "CREATE TRIGGER nao AFTER INSERT ON agendamentos WHEN new.cientista_id = 3
              BEGIN SELECT raise({reaction}); END"

@@ -51,9 +51,8 @@ const LOOKED_AT_MAX: u32 = 1_000;
 
 /// Records in order after `after`, and those of one booking, which an index finds.
 const ALL: &str = "SELECT seq, linha FROM auditoria WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-const OF_BOOKING: &str = "SELECT seq, linha FROM auditoria
-    WHERE iif(json_valid(linha), json_extract(linha, '$.details.agendamento_id'), NULL) = ?3 AND seq > ?1
-    ORDER BY seq LIMIT ?2";
+const OF_BOOKING: &str =
+    "SELECT seq, linha FROM auditoria WHERE agendamento_id = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2";
 
 /// A page of the wanted records after record `after`, at most `limit` of them.
 pub fn page(connection: &Connection, wanted: Wanted, after: u64, limit: u16) -> rusqlite::Result<TrailPage> {
@@ -108,6 +107,33 @@ mod tests {
     use super::*;
     use crate::store::sqlite::open_error::DatabaseKind;
     use crate::store::sqlite::schema;
+
+    #[test]
+    fn the_booking_of_a_record_is_found_in_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), DatabaseKind::Agenda).unwrap();
+        let named = |alvo: &str| serde_json::json!({"details": {"alvo": alvo}}).to_string();
+        let lines = [
+            (r#"{"details":{"agendamento_id":17,"alvo":"M31"}}"#.to_owned(), Some(17)),
+            (
+                r#"{"details":{"espera_id":4,"agendamento_id":9007199254740991}}"#.to_owned(),
+                Some(9_007_199_254_740_991),
+            ),
+            (r#"{"details":{"cientista_id":7}}"#.to_owned(), None),
+            (named("\"agendamento_id\":5"), None),
+            (named("é \\\"agendamento_id\":5"), None),
+            ("nada".to_owned(), None),
+        ];
+        for (seq, (line, expected)) in (1..).zip(&lines) {
+            insert(&connection, seq, line).unwrap();
+            let found = connection.query_row(
+                "SELECT agendamento_id FROM auditoria WHERE seq = ?1",
+                [seq.cast_signed()],
+                |row| row.get::<_, Option<i64>>(0),
+            );
+            assert_eq!(found.unwrap(), *expected, "{line}");
+        }
+    }
 
     #[test]
     fn a_page_looks_at_a_thousand_records_and_says_where_to_go_on() {

@@ -37,6 +37,6 @@ pub use log_lines::{request_of, stamp};
 pub use pictures::picture;
 pub use requests::{Answer, at_once, contest, http, http_below, http_with, nobody, try_http, try_http_with};
 pub use server::Server;
-pub use services::{Services, count, without_rules};
+pub use services::{Services, count, without_bookings_of_records, without_rules};
 pub use sources::sources;
 pub use wait::wait_until;

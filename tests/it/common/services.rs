@@ -194,5 +194,13 @@ pub fn without_rules(database: &rusqlite::Connection, version: i64) {
         database.execute_batch(&format!("ALTER TABLE agendamentos DROP COLUMN {column}")).unwrap();
     }
     database.execute_batch("ALTER TABLE horarios DROP COLUMN abre_us").unwrap();
+    without_bookings_of_records(database);
     database.pragma_update(None, "user_version", version).unwrap();
+}
+
+/// Takes the column of the bookings of the trail's records, and its index, out of a database.
+pub fn without_bookings_of_records(database: &rusqlite::Connection) {
+    database
+        .execute_batch("DROP INDEX auditoria_por_agendamento; ALTER TABLE auditoria DROP COLUMN agendamento_id")
+        .unwrap();
 }

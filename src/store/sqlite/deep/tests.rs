@@ -109,9 +109,9 @@ async fn an_agenda_agrees_with_itself_and_each_contradiction_is_named() {
         ),
         ("UPDATE trilha SET seq = 5", "the trail's head is record 5, and its last record is 7"),
         (
-            "DROP INDEX agendamentos_por_inicio; CREATE INDEX agendamentos_por_inicio ON agendamentos (fim_us); PRAGMA \
-          writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'fim_us', 'inicio_us') WHERE name = \
-          'agendamentos_por_inicio'",
+            "DROP INDEX agendamentos_por_telescopio; CREATE INDEX agendamentos_por_telescopio ON agendamentos \
+          (telescopio_id, status, fim_us); PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, \
+          'fim_us', 'inicio_us') WHERE name = 'agendamentos_por_telescopio'",
             "pages: ",
         ),
     ] {

@@ -1,7 +1,7 @@
 //! Lists of bookings. The cost of a page does not depend on the size of the agenda.
 //!
 //! An index keeps the bookings of one telescope with one status in the list's own order; another index does so for each
-//! scientist. A list with a narrower filter is a merge of such ranges, one for each telescope and status, and there are few
+//! scientist. A list that is not narrowed to one of both is a merge of such ranges, one for each telescope and status, and there are few
 //! of them. SQLite reads their rows one by one. So a page reads only the rows that it shows.
 //!
 //! No index finds the bookings that began before `from` and end after it, among those that ended before it. All of them
@@ -40,12 +40,8 @@ pub fn list(
 ) -> rusqlite::Result<Page> {
     let query = Query { filter, begin: Begin::of(filter, after), limit: usize::from(limit) };
     let mut found = Found::default();
-    if filter.telescope.is_none() && filter.scientist_id.is_none() && filter.status.is_none() {
-        query.read(connection, &[], &mut found)?;
-    } else {
-        for stretches in stretches(connection, filter)?.chunks(STRETCHES_MAX) {
-            query.read(connection, stretches, &mut found)?;
-        }
+    for stretches in stretches(connection, filter)?.chunks(STRETCHES_MAX) {
+        query.read(connection, stretches, &mut found)?;
     }
     Ok(found.into_page(usize::from(limit)))
 }
@@ -87,16 +83,12 @@ struct Query<'a> {
 }
 
 impl Query<'_> {
-    /// Adds the bookings of the merged `stretches`; if there are no stretches, the bookings of the whole agenda.
+    /// Adds the bookings of the merged `stretches`.
     fn read(&self, connection: &Connection, stretches: &[Stretch], found: &mut Found) -> rusqlite::Result<()> {
         let from_us = self.filter.from.map_or(i64::MIN, Timestamp::as_micros);
         let until_us = self.filter.until.map_or(i64::MAX, Timestamp::as_micros);
         let goes_on = self.begin.after_id.is_some();
-        let mut values: Vec<&dyn ToSql> = vec![&self.begin.after_us, &until_us];
-        // Only as many values as the statement has parameters: the parameters of the ranges come after this one.
-        if goes_on || !stretches.is_empty() {
-            values.push(&self.begin.after_id);
-        }
+        let mut values: Vec<&dyn ToSql> = vec![&self.begin.after_us, &until_us, &self.begin.after_id];
         if let Some(scientist_id) = self.filter.scientist_id.as_ref() {
             values.push(scientist_id);
         }
@@ -132,10 +124,10 @@ fn place_of(row: &Row<'_>) -> rusqlite::Result<Place> {
 /// booking's number after which it continues. Then comes the scientist, if there is one, and then each range's telescope and
 /// status.
 fn sql(stretches: usize, of_scientist: bool, goes_on: bool) -> String {
-    let (index, scientist, first) = match (stretches, of_scientist) {
-        (0, _) => ("agendamentos_por_inicio", "", 4),
-        (_, true) => ("agendamentos_por_cientista", " AND a.cientista_id = ?4", 5),
-        (_, false) => ("agendamentos_por_telescopio", "", 4),
+    let (index, scientist, first) = if of_scientist {
+        ("agendamentos_por_cientista", " AND a.cientista_id = ?4", 5)
+    } else {
+        ("agendamentos_por_telescopio", "", 4)
     };
     let one = |of: &str, begin: &str| {
         format!(
@@ -151,7 +143,7 @@ fn sql(stretches: usize, of_scientist: bool, goes_on: bool) -> String {
     };
     let of =
         |nth: usize| format!(" AND a.telescopio_id = ?{} AND a.status = ?{}", first + 2 * nth, first + 2 * nth + 1);
-    let arms = if stretches == 0 { both("") } else { (0..stretches).flat_map(|nth| both(&of(nth))).collect() };
+    let arms: Vec<String> = (0..stretches).flat_map(|nth| both(&of(nth))).collect();
     // Ordered by column position: in a merge SQLite can order only by columns of the result.
     format!("{} ORDER BY {}, {}", arms.join(" UNION ALL "), START_COLUMN + 1, ID_COLUMN + 1)
 }

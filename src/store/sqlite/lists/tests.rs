@@ -130,9 +130,7 @@ pub fn plan(connection: &Connection, sql: &str) -> String {
 #[test]
 fn every_list_is_a_merge_of_stretches_of_an_index() {
     let agenda = agenda(0);
-    for (stretches, of_scientist) in
-        [(0, false), (1, false), (2, false), (4, false), (64, false), (1, true), (64, true)]
-    {
+    for (stretches, of_scientist) in [(1, false), (2, false), (4, false), (64, false), (1, true), (64, true)] {
         for goes_on in [false, true] {
             let plan = plan(&agenda.connection, &sql(stretches, of_scientist, goes_on));
             assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");

@@ -27,6 +27,7 @@ use super::job::{Job, Tx};
 use crate::panics;
 use crate::store::StoreError;
 use crate::store::observer::Observer;
+use crate::store::sqlite::bookings;
 use crate::store::sqlite::checkpoints::checkpoint;
 use crate::store::sqlite::damage::Damage;
 use crate::store::sqlite::errors::is_the_databases;
@@ -185,6 +186,9 @@ impl Committer {
         }
         if !tx.has_no_records() {
             trail::set_head(&self.connection, tx.head())?;
+        }
+        if let Some(token) = tx.largest_token() {
+            bookings::note_token(&self.connection, token)?;
         }
         for (saving, request_id) in tx.savings() {
             self.observer.saving(*saving, request_id);

@@ -25,6 +25,8 @@ pub struct Tx<'a> {
     savings: Vec<(Saving, RequestId)>,
     /// The lines of the records that were made.
     lines: Vec<String>,
+    /// The largest fencing token that slots have seen.
+    largest_token: Option<u64>,
 }
 
 /// A point of a transaction to which it can be rolled back.
@@ -33,18 +35,19 @@ pub struct Mark {
     next_booking_id: i64,
     savings: usize,
     lines: usize,
+    largest_token: Option<u64>,
 }
 
 impl<'a> Tx<'a> {
     /// What goes with a transaction that has begun.
     pub(super) fn begin(connection: &'a Connection, now: Timestamp, known: Known) -> rusqlite::Result<Self> {
         let (statements, loaded) = (Statements::of(connection), Loaded::begin(connection, now, known)?);
-        Ok(Self { connection, statements, loaded, savings: Vec::new(), lines: Vec::new() })
+        Ok(Self { connection, statements, loaded, savings: Vec::new(), lines: Vec::new(), largest_token: None })
     }
 
     /// Loads the rows that `change` touches, decides, and writes what was decided.
     pub fn carry_out<C: Change>(&mut self, change: &C) -> rusqlite::Result<C::Answer> {
-        self.loaded.load(self.connection, change)?;
+        self.loaded.load(&mut self.statements, change)?;
         let Decision { answer, writes } = change.decide(&self.loaded.view);
         for mut write in writes {
             apply(&mut self.statements, &self.loaded, &write)?;
@@ -56,9 +59,9 @@ impl<'a> Tx<'a> {
                     self.savings.push((saving, request_id.clone()));
                 }
                 Write::AppendRecord { line, .. } => self.lines.push(std::mem::take(line)),
-                Write::ClaimSlots { .. }
-                | Write::FreeSlots { .. }
-                | Write::InsertWait { .. }
+                Write::ClaimSlots { token, .. } => self.largest_token = self.largest_token.max(Some(*token)),
+                Write::FreeSlots { token, .. } => self.largest_token = self.largest_token.max(*token),
+                Write::InsertWait { .. }
                 | Write::UpdateWait { .. }
                 | Write::InsertTelescope { .. }
                 | Write::UpdateTelescope { .. }
@@ -88,6 +91,7 @@ impl<'a> Tx<'a> {
             next_booking_id: view.next_booking_id,
             savings: self.savings.len(),
             lines: self.lines.len(),
+            largest_token: self.largest_token,
         }
     }
 
@@ -96,11 +100,17 @@ impl<'a> Tx<'a> {
         self.loaded.restart(mark.head, mark.next_booking_id);
         self.savings.truncate(mark.savings);
         self.lines.truncate(mark.lines);
+        self.largest_token = mark.largest_token;
     }
 
     /// The changes of bookings that were made.
     pub(super) fn savings(&self) -> &[(Saving, RequestId)] {
         &self.savings
+    }
+
+    /// The largest fencing token that slots have seen, if any was written.
+    pub(super) fn largest_token(&self) -> Option<u64> {
+        self.largest_token
     }
 
     /// Whether no record was made.
