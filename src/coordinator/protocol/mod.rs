@@ -2,7 +2,7 @@
 //!
 //! - [`limits`]: the bounds of every field and message, and [`path`]: the endpoints;
 //! - [`requests`]: an [`Operation`] (lock, renew, unlock), its fields, and how they are read and written; [`contest`]: those of a contest, and
-//!   [`numbers`]: the kinds of fields that both have;
+//!   [`numbers`]: the kinds of fields that both have; [`plain`]: how those that are right are read in one pass;
 //! - [`batch`]: several operations in one exchange (`POST /lote`), and their answers;
 //! - [`replies`]: the members of the answers, and [`answers`]: how a client reads those to a batch;
 //! - [`events`]: the body of `POST /eventos`;
@@ -19,6 +19,7 @@ pub mod limits;
 pub(crate) mod names;
 mod numbers;
 pub mod path;
+mod plain;
 pub mod replies;
 pub mod requests;
 pub mod reserved;

@@ -9,9 +9,10 @@ use super::contest;
 use super::limits::{DECISION, RETENTION_MS_MAX, TOKEN_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN, WAIT_MS_MAX};
 use super::names::{WrittenLease, checked_resource, checked_resources};
 use super::numbers::{integer, name};
-use crate::coordinator::table::{Acquire, LeaseId, Release};
+use super::plain::Plain;
+use crate::coordinator::table::{Acquire, Contest, LeaseId, Release, Resources};
 use crate::http::fields::Fields;
-use crate::http::problem::FieldError;
+use crate::http::problem::{FieldError, Problem};
 use crate::http::request_id::RequestId;
 use crate::http::unknown::Unknown;
 use crate::http::wrong::FieldCode;
@@ -52,13 +53,35 @@ pub enum OperationKind {
     Unlock,
 }
 
+impl OperationKind {
+    /// The operation of that name in a batch.
+    pub(super) fn named(op: &str) -> Option<Self> {
+        match op {
+            "lock" => Some(Self::Lock),
+            "renew" => Some(Self::Renew),
+            "unlock" => Some(Self::Unlock),
+            _ => None,
+        }
+    }
+}
+
 impl Operation {
+    /// Reads the body of a request that is no batch. Unknown fields are noted in `unknown`.
+    ///
+    /// # Errors
+    /// 400 when the body is not JSON, 422 with every wrong field.
+    pub fn read_body(kind: OperationKind, body: &[u8], unknown: &mut Unknown) -> Result<Self, Problem> {
+        let plain = std::str::from_utf8(body).ok().and_then(Plain::read).filter(Plain::is_alone);
+        let plain = plain.and_then(|plain| plain.operation(kind));
+        plain.map_or_else(|| Self::read(kind, Fields::parse(body)?, "", unknown).map_err(Problem::invalid_fields), Ok)
+    }
+
     /// Reads an operation's fields. Unknown ones are noted in `unknown`; `also_known` are the names of those that were read
     /// before, each after `, `.
     ///
     /// # Errors
     /// Every wrong field.
-    pub fn read(
+    pub(super) fn read(
         kind: OperationKind,
         fields: Fields<'_>,
         also_known: &str,
@@ -192,27 +215,56 @@ fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) ->
     };
     let owner = name(&mut fields, "dono");
     let request_id = name(&mut fields, "pedido_id");
-    let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
-    let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX).unwrap_or(0);
+    let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX);
+    let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX);
     let contest = contest::read(&mut fields);
-    if contest.is_some() && wait_ms > 0 {
+    if contest.is_some() && wait_ms.is_some_and(|wait| wait > 0) {
         let words = "use disputa ou espera_ms, não os dois: quem disputa espera só pela decisão";
         fields.reject("espera_ms", FieldCode::Contradiction.says(words));
     }
     let min_token = fields.integer_as("token_minimo", 0..=(TOKEN_MAX - 1).cast_signed(), MIN_TOKEN);
-    let min_token = min_token.map_or(0, i64::cast_unsigned);
-    let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
+    let despite_retention = fields.boolean("apesar_da_retencao");
     fields.finish_noting("", format_args!("{LOCK_FIELDS}{also_known}"), unknown)?;
-    Ok(Acquire {
+    let fields = LockFields {
         resources: resources.into_iter().map(Arc::from).collect(),
         owner: owner.map(Arc::from),
         request_id: request_id.map(Arc::from),
-        ttl: Duration::from_millis(ttl_ms),
-        wait: contest.as_ref().map_or(Duration::from_millis(wait_ms), |contest| contest.window + DECISION),
-        min_token,
+        ttl_ms,
+        wait_ms,
+        min_token: min_token.map(i64::cast_unsigned),
         despite_retention,
         contest,
-    })
+    };
+    Ok(fields.acquire())
+}
+
+/// The fields of a lock request, which are right.
+pub(super) struct LockFields {
+    pub resources: Resources,
+    pub owner: Option<Arc<str>>,
+    pub request_id: Option<Arc<str>>,
+    pub ttl_ms: Option<u64>,
+    pub wait_ms: Option<u64>,
+    pub min_token: Option<u64>,
+    pub despite_retention: Option<bool>,
+    pub contest: Option<Contest>,
+}
+
+impl LockFields {
+    /// The request: what has no field has its usual value.
+    pub fn acquire(self) -> Acquire {
+        let wait = Duration::from_millis(self.wait_ms.unwrap_or(0));
+        Acquire {
+            resources: self.resources,
+            owner: self.owner,
+            request_id: self.request_id,
+            ttl: Duration::from_millis(self.ttl_ms.unwrap_or(TTL_MS_DEFAULT)),
+            wait: self.contest.as_ref().map_or(wait, |contest| contest.window + DECISION),
+            min_token: self.min_token.unwrap_or(0),
+            despite_retention: self.despite_retention.unwrap_or(false),
+            contest: self.contest,
+        }
+    }
 }
 
 fn read_renew(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -> Result<Operation, Vec<FieldError>> {
@@ -245,13 +297,18 @@ fn read_unlock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) 
         }
         _ => {}
     }
-    let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX).unwrap_or(0);
+    let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX);
     fields.finish_noting("", format_args!("{UNLOCK_FIELDS}{also_known}"), unknown)?;
-    let retention = Duration::from_millis(retention_ms);
-    Ok(match (lease, resource) {
-        (Some(lease), _) => Release::ById { lease, retention },
-        (None, resource) => Release::ByName { resource: resource.unwrap_or_default(), retention },
-    })
+    Ok(release(lease, resource, retention_ms))
+}
+
+/// The request to end a lease, of fields that are right: one of the first two is there.
+pub(super) fn release(lease: Option<LeaseId>, resource: Option<String>, retention_ms: Option<u64>) -> Release {
+    let retention = Duration::from_millis(retention_ms.unwrap_or(0));
+    match lease {
+        Some(lease) => Release::ById { lease, retention },
+        None => Release::ByName { resource: resource.unwrap_or_default(), retention },
+    }
 }
 
 fn lease_id(fields: &mut Fields<'_>) -> Option<LeaseId> {
