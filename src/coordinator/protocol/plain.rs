@@ -15,7 +15,22 @@ use super::limits::{RETENTION_MS_MAX, TOKEN_MAX, TTL_MS_MAX, TTL_MS_MIN, WAIT_MS
 use super::names::{WrittenLease, check_name, check_resource, check_resources};
 use super::requests::{LockFields, Operation, OperationKind, release};
 use crate::coordinator::table::Resources;
+use crate::http::fields::Fields;
 use crate::http::fields::object::Object;
+use crate::http::problem::Problem;
+use crate::http::unknown::Unknown;
+
+impl Operation {
+    /// Reads the body of a request that is no batch. Unknown fields are noted in `unknown`.
+    ///
+    /// # Errors
+    /// 400 when the body is not JSON, 422 with every wrong field.
+    pub fn read_body(kind: OperationKind, body: &[u8], unknown: &mut Unknown) -> Result<Self, Problem> {
+        let plain = std::str::from_utf8(body).ok().and_then(Plain::read).filter(Plain::is_alone);
+        let plain = plain.and_then(|plain| plain.operation(kind));
+        plain.map_or_else(|| Self::read(kind, Fields::parse(body)?, "", unknown).map_err(Problem::invalid_fields), Ok)
+    }
+}
 
 /// The fields of every operation and of a batch's entry.
 #[derive(Deserialize)]
@@ -157,8 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::http::fields::Fields;
-    use crate::http::unknown::{Handling, Unknown};
+    use crate::http::unknown::Handling;
 
     const KINDS: [OperationKind; 3] = [OperationKind::Lock, OperationKind::Renew, OperationKind::Unlock];
 
