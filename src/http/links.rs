@@ -7,8 +7,9 @@ use hyper::header::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::prefix::seen;
+use super::prefix::{Prefix, seen};
 use crate::time::Timestamp;
 
 /// RFC 3986's unreserved characters stay as they are; all others are encoded.
@@ -96,6 +97,28 @@ pub struct ReadLink {
     /// Whether `href` is an RFC 6570 template.
     #[serde(default)]
     pub templated: bool,
+}
+
+/// Links that are the same in every answer. Their JSON is made once, for the clients that see the service below no prefix.
+#[derive(Debug)]
+pub struct FixedLinks {
+    links: Links,
+    plain: Box<RawValue>,
+}
+
+impl FixedLinks {
+    /// These links.
+    pub fn new(links: Links) -> Self {
+        // The first answer that has them may be one below a prefix. Structs of texts: serialising them to memory cannot fail.
+        let plain = Prefix::without(|| to_raw_value(&links)).expect("links serialise");
+        Self { links, plain }
+    }
+}
+
+impl Serialize for FixedLinks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if Prefix::is_there() { self.links.serialize(serializer) } else { self.plain.serialize(serializer) }
+    }
 }
 
 /// The `_links` of an answer, in the order they were added.
@@ -228,6 +251,20 @@ mod tests {
             serde_json::to_string(&links).unwrap(),
             r#"{"self":{"href":"/a"},"busca":{"href":"/b{?c}","templated":true},"cancelar":{"href":"/a","method":"DELETE","title":"Cancelar"}}"#
         );
+    }
+
+    #[test]
+    fn fixed_links_are_written_as_others_below_each_prefix() {
+        let links = || Links::new().with("self", Link::get("/a")).with("criar", Link::action("POST", "/b", "Criar"));
+        let prefix: Prefix = "/sctec".parse().unwrap();
+        // Those that are made below a prefix are not bound to it.
+        for fixed in [FixedLinks::new(links()), prefix.within(|| FixedLinks::new(links()))] {
+            let both = || (serde_json::to_string(&fixed).unwrap(), serde_json::to_string(&links()).unwrap());
+            for (written, expected) in [both(), prefix.within(both)] {
+                assert_eq!(written, expected);
+            }
+            assert_eq!(serde_json::to_value(&fixed).unwrap(), serde_json::to_value(links()).unwrap());
+        }
     }
 
     #[test]

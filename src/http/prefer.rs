@@ -2,6 +2,10 @@
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::head::only;
+
+/// The header.
+const NAME: HeaderName = HeaderName::from_static("prefer");
 /// The header that says which preference was applied.
 pub const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// The preference for a short answer.
@@ -9,7 +13,10 @@ pub const MINIMAL: HeaderValue = HeaderValue::from_static("return=minimal");
 
 /// The value of the preference of this name. Of several, the first counts.
 pub fn preference<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    if !headers.contains_key(NAME) {
+        return None;
+    }
+    let values = headers.get_all(NAME).into_iter().filter_map(|value| value.to_str().ok());
     let (_, value) = values
         .flat_map(preferences)
         // Parameters of a preference follow a semicolon. Those that are known here have none, so they are ignored.
@@ -18,9 +25,14 @@ pub fn preference<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     Some(value.trim().trim_matches('"'))
 }
 
+/// Whether a request has no other preference than the one for a short answer, as the schedulers write it.
+pub fn is_only_minimal(headers: &HeaderMap) -> bool {
+    only(headers, NAME) == Some(&MINIMAL)
+}
+
 /// Whether the client wants a short answer.
 pub fn is_minimal(headers: &HeaderMap) -> bool {
-    preference(headers, "return").is_some_and(|value| value.eq_ignore_ascii_case("minimal"))
+    is_only_minimal(headers) || preference(headers, "return").is_some_and(|value| value.eq_ignore_ascii_case("minimal"))
 }
 
 /// Splits a header into its preferences. A comma inside a quoted value is not a separator.

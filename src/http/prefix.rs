@@ -11,6 +11,7 @@ use std::sync::Arc;
 use hyper::Uri;
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
+use tokio::task::futures::TaskLocalFuture;
 
 use super::forwarded::Proxies;
 
@@ -67,9 +68,19 @@ impl Prefix {
         if self.0.is_some() { PREFIX.sync_scope(self.clone(), work) } else { work() }
     }
 
-    /// Answers a request that has this prefix.
-    pub async fn around<T>(self, answer: impl Future<Output = T>) -> T {
-        PREFIX.scope(self, answer).await
+    /// Runs `work` as a part of no request, so that its links have no prefix.
+    pub fn without<T>(work: impl FnOnce() -> T) -> T {
+        PREFIX.sync_scope(Self::default(), work)
+    }
+
+    /// Answers a request that has this prefix. It is no function with a future of its own: that would be twice as large as the answer's.
+    pub fn around<F: Future>(self, answer: F) -> TaskLocalFuture<Self, F> {
+        PREFIX.scope(self, answer)
+    }
+
+    /// Whether the present task answers a request whose links have a prefix.
+    pub fn is_there() -> bool {
+        PREFIX.try_with(|prefix| prefix.0.is_some()).unwrap_or(false)
     }
 
     /// A path of this service, as clients see it.
@@ -195,5 +206,6 @@ mod tests {
         let both = prefix.clone().around(async { (seen("/a").into_owned(), seen("https://x/").into_owned()) }).await;
         assert_eq!(both, ("/sctec/a".to_owned(), "https://x/".to_owned()));
         assert_eq!(prefix.within(|| seen("/a").into_owned()), "/sctec/a");
+        assert_eq!(prefix.within(|| Prefix::without(|| seen("/a").into_owned())), "/a");
     }
 }

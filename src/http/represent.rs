@@ -187,7 +187,7 @@ pub fn changed(
     };
     let bytes = whole.to_bytes();
     let rendered = match serde_json::from_slice::<Value>(&bytes) {
-        Ok(value) => Bytes::from(response::serialised(&change(value))),
+        Ok(value) => response::serialised(&change(value)),
         Err(_) => bytes,
     };
     if let Some(content_type) = content_type {

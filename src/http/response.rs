@@ -1,5 +1,7 @@
 //! What a handler answers with: a status, headers, and a body in memory or in pieces.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::StatusCode;
@@ -7,10 +9,14 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use super::pieces::Pieces;
-use crate::json;
 
-/// Room for the JSON of most answers, so that it need not grow.
-const USUAL_BYTES: usize = 2048;
+/// The most room that a thread keeps for the JSON of its next answer.
+const KEPT_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// Where the JSON of an answer is written: it need not grow there, and what is sent takes no more room than its bytes.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Room for the headers of most answers, those that every answer gets included.
 const USUAL_HEADERS: usize = 12;
@@ -35,7 +41,7 @@ pub fn json_in_pieces(pieces: impl futures_util::Stream<Item = Bytes> + Send + '
 
 /// An answer of text.
 pub fn text(content_type: &'static str, text: String) -> Response {
-    bytes(StatusCode::OK, content_type, text.into())
+    bytes(StatusCode::OK, content_type, text)
 }
 
 /// An answer that has nothing to say.
@@ -60,13 +66,21 @@ pub(super) fn typed(status: StatusCode, content_type: &'static str, body: &impl 
 }
 
 /// The JSON of an answer.
-pub(super) fn serialised(body: &impl Serialize) -> Vec<u8> {
+pub(super) fn serialised(body: &impl Serialize) -> Bytes {
+    let mut json = SCRATCH.take();
     // Answers are structs and maps with text keys: serialising one to memory cannot fail.
-    json::to_vec(body, USUAL_BYTES).expect("an answer serialises")
+    serde_json::to_writer(&mut json, body).expect("an answer serialises");
+    if json.capacity() > KEPT_BYTES {
+        return json.into();
+    }
+    let bytes = Bytes::copy_from_slice(&json);
+    json.clear();
+    SCRATCH.set(json);
+    bytes
 }
 
 /// An answer of bytes in memory.
-pub fn bytes(status: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> Response {
+pub fn bytes(status: StatusCode, content_type: &'static str, bytes: impl Into<Bytes>) -> Response {
     let mut response = whole(status, bytes.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

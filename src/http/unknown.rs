@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use slog::{Logger, info};
 
-use super::prefer::{APPLIED, preference};
+use super::prefer::{APPLIED, is_only_minimal, preference};
 use super::problem::{FieldError, Problem};
 use super::represent::changed;
 use super::response::{self, Response};
@@ -39,6 +39,9 @@ pub enum Handling {
 impl Handling {
     /// Reads the preference from the request's headers.
     pub fn asked(headers: &HeaderMap) -> Option<Self> {
+        if is_only_minimal(headers) {
+            return None;
+        }
         let value = preference(headers, "handling")?;
         if value.eq_ignore_ascii_case("strict") {
             Some(Self::Strict)
@@ -180,8 +183,11 @@ impl Unknown {
 
     /// The member `avisos` as JSON text, if any field was ignored.
     pub fn member(&self) -> Option<String> {
+        if self.named.is_empty() {
+            return None;
+        }
         let notices = serde_json::to_string(&self.notices()).expect("notices serialise");
-        (!self.named.is_empty()).then(|| format!("\"avisos\":{notices}"))
+        Some(format!("\"avisos\":{notices}"))
     }
 
     /// 200 with `answer`, which must be an object, and the ignored fields.

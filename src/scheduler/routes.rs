@@ -17,7 +17,6 @@ use super::{
     alteration, bookings, contest, handlers, hour, keys, links, maintenance, page, planning, sessions, sign_in,
     timetable, tokens, trail, waiting,
 };
-use crate::access::ip_of;
 use crate::access::role::{Need, Permission};
 use crate::http::description;
 use crate::http::explained::{Explained, TYPE_PATH};
@@ -311,7 +310,7 @@ impl Routes {
 
 /// Logs the assignment's line for a request.
 fn announce(request: &Request, route: Route, path: &str) {
-    let (log, ip) = (&request.log, ip_of(request.peer));
+    let (log, ip) = (&request.log, &request.ip);
     match route {
         Route::Book => info!(log, "Requisição recebida para POST /agendamentos"),
         Route::Alter => info!(log, "Requisição recebida para PATCH {}", path),

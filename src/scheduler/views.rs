@@ -11,7 +11,7 @@ use crate::access::principal::Who;
 use crate::agenda::rules::RulesView;
 use crate::agenda::timetable::{Period, SlotState, Standing, opens_at, states};
 use crate::agenda::{Booking, Catalogue, Place, Scientist, SlotRange, Telescope};
-use crate::http::links::Links;
+use crate::http::links::{FixedLinks, Links};
 use crate::http::table::Table;
 use crate::http::written::Written;
 use crate::time::{Rfc3339, Timestamp};
@@ -22,12 +22,12 @@ pub struct TimeView {
     timestamp_utc: Rfc3339,
     recebido_utc: Rfc3339,
     enviado_utc: Rfc3339,
-    _links: Links,
+    _links: &'static FixedLinks,
 }
 
 impl TimeView {
     /// Shows when a request was received, and when its answer is sent.
-    pub fn of(received: Timestamp, sent: Timestamp, links: Links) -> Self {
+    pub fn of(received: Timestamp, sent: Timestamp, links: &'static FixedLinks) -> Self {
         let sent = sent.micros();
         Self { timestamp_utc: sent, recebido_utc: received.micros(), enviado_utc: sent, _links: links }
     }

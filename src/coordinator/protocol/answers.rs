@@ -36,7 +36,8 @@ pub fn read(body: &[u8], operations: &[&Operation]) -> Result<Vec<Answer>, Strin
 
 /// Reads answers as this server writes them.
 fn read_in_one_pass(body: &[u8], operations: &[&Operation]) -> serde_json::Result<Vec<Answer>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let text = std::str::from_utf8(body).map_err(serde_json::Error::custom)?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let answers = Body(operations).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(answers)
@@ -203,7 +204,7 @@ impl<'de> Visitor<'de> for One<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
     use std::time::Duration;
 
     use serde::Serialize;
@@ -214,7 +215,7 @@ mod tests {
     use crate::coordinator::protocol::batch::WrittenAnswer;
     use crate::coordinator::protocol::replies::{BriefBusy, ShownLease};
     use crate::coordinator::table::{Acquire, LeaseId, Release};
-    use crate::http::links::{Link, Links};
+    use crate::http::links::{FixedLinks, Link, Links};
     use crate::http::problem::Problem;
     use crate::time::Timestamp;
 
@@ -245,10 +246,12 @@ mod tests {
         }
     }
 
+    static LINKS: LazyLock<FixedLinks> =
+        LazyLock::new(|| FixedLinks::new(Links::new().with("renovar", Link::get("/renew"))));
+
     fn shown() -> WrittenAnswer {
         let (recursos, expira_em_utc) = (["X"].map(Arc::from).into(), Timestamp::MIN.micros());
-        let links = Links::new().with("renovar", Link::get("/renew"));
-        WrittenAnswer::Lease(Box::new(ShownLease { lease: lease(), recursos, dono: None, expira_em_utc, links }))
+        WrittenAnswer::Lease(ShownLease { lease: lease(), recursos, dono: None, expira_em_utc, links: &LINKS })
     }
 
     fn read(operation: &Operation, answer: &impl Serialize) -> Answer {

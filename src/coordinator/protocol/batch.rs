@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::limits::{BATCH_MAX, BODY_BYTES};
+use super::plain::Plain;
 use super::replies::{BriefBusy, LeaseReply, ReleasedReply, ShownLease};
 use super::requests::{Operation, OperationKind};
 use crate::http::fields::Fields;
@@ -15,7 +16,8 @@ use crate::http::fields::object::Object;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::request_id::RequestId;
 use crate::http::unknown::Unknown;
-use crate::http::wrong::{FieldCode, Wrong};
+use crate::http::wrong::FieldCode;
+use crate::json;
 
 /// The fields of an entry besides its operation's own, as [`Operation::read`] is told of them.
 const ENTRY_FIELDS: &str = ", op, req, req_cliente, traceparent, tracestate";
@@ -51,32 +53,27 @@ impl BatchWriter {
     }
 }
 
-/// The fields of an entry, or that it is no object.
-pub type EntryFields<'a> = Result<Fields<'a>, FieldError>;
-
-/// A batch of objects, as the schedulers send it: its entries are split into their fields in one pass.
+/// A batch as the schedulers send it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Batch<'a> {
     #[serde(borrow)]
-    operacoes: Vec<Fields<'a>>,
+    operacoes: Vec<&'a RawValue>,
 }
 
-/// The entries of a batch, not yet read. Unknown fields beside them are noted.
+/// The texts of a batch's entries. Unknown fields beside them are noted.
 ///
 /// # Errors
 /// 400 or 422 when the body is not a batch.
-pub fn entries<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<EntryFields<'a>>, Problem> {
-    match serde_json::from_slice(body) {
-        Ok(Object(Batch { operacoes })) if (1..=BATCH_MAX).contains(&operacoes.len()) => {
-            Ok(operacoes.into_iter().map(Ok).collect())
-        }
-        _ => entries_one_by_one(body, unknown),
+pub fn entries<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<&'a RawValue>, Problem> {
+    match json::from_slice(body) {
+        Ok(Object(Batch { operacoes })) if (1..=BATCH_MAX).contains(&operacoes.len()) => Ok(operacoes),
+        _ => entries_of_fields(body, unknown),
     }
 }
 
-/// The entries of a batch that has other fields, or entries that are no objects, or that is none.
-fn entries_one_by_one<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<EntryFields<'a>>, Problem> {
+/// The entries of a batch that has other fields, or that is none.
+fn entries_of_fields<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<&'a RawValue>, Problem> {
     let mut fields = Fields::parse(body)?;
     let entries = fields.take("operacoes").map(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()));
     let entries = match entries {
@@ -96,68 +93,100 @@ fn entries_one_by_one<'a>(body: &'a [u8], unknown: &mut Unknown) -> Result<Vec<E
         }
     };
     fields.finish_noting("", "operacoes", unknown).map_err(Problem::invalid_fields)?;
-    Ok(entries.into_iter().map(Fields::from_raw).collect())
+    Ok(entries)
 }
 
-/// An entry of a batch whose operation is not read yet.
+/// An entry of a batch.
 pub struct Entry<'a> {
     /// The request that caused the operation, where the entry names it.
     pub req: Option<RequestId>,
-    fields: Fields<'a>,
+    operation: Reading<'a>,
+}
+
+/// How far the operation of an entry is read.
+enum Reading<'a> {
+    Done(Operation),
+    Fields(Fields<'a>),
 }
 
 impl<'a> Entry<'a> {
-    /// Reads the request that the entry names, and no more: errors in the operation are logged and answered under that name.
+    /// Reads the request that the entry names, and its operation where nothing is wrong with that: errors in it are logged and answered
+    /// under that name.
     ///
     /// # Errors
     /// When it is no object, or the name is not a request's.
-    pub fn read(fields: EntryFields<'a>) -> Result<Self, Vec<FieldError>> {
-        let mut fields = fields.map_err(|error| vec![error])?;
-        let not_one = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo";
-        let read = |text: Cow<'_, str>| RequestId::parse(&text).ok_or_else(|| wrong("req", not_one));
-        let req = text(&mut fields, "req")?.map(read).transpose()?;
-        let req = match (req, text(&mut fields, "req_cliente")?) {
-            (Some(req), Some(chosen)) => Some(req.beside(&chosen).ok_or_else(|| wrong("req_cliente", not_one))?),
-            (None, Some(_)) => return Err(wrong("req_cliente", "só pode vir ao lado de req")),
-            (req, None) => req,
-        };
-        let req = match (req, text(&mut fields, "traceparent")?) {
-            (Some(req), Some(context)) => {
-                let not_one = "deve ter a forma de um traceparent (W3C Trace Context)";
-                Some(req.traced(&context).ok_or_else(|| wrong("traceparent", not_one))?)
-            }
-            (None, Some(_)) => return Err(wrong("traceparent", "só pode vir ao lado de req")),
-            (req, None) => req,
-        };
-        let req = match (req, text(&mut fields, "tracestate")?) {
-            (Some(req), Some(_)) if req.trace().is_none() => return Err(wrong("tracestate", BESIDE_TRACEPARENT)),
-            (None, Some(_)) => return Err(wrong("tracestate", BESIDE_TRACEPARENT)),
-            (Some(req), Some(state)) => {
-                let not_one = "deve ter a forma de um tracestate (W3C Trace Context), de até 512 bytes";
-                Some(req.with_state(&state).ok_or_else(|| wrong("tracestate", not_one))?)
-            }
-            (req, None) => req,
-        };
-        Ok(Self { req, fields })
+    pub fn read(raw: &'a RawValue) -> Result<Self, Vec<FieldError>> {
+        if let Some(read) = Self::read_plain(raw) {
+            return Ok(read);
+        }
+        let mut fields = Fields::from_raw(raw).map_err(|error| vec![error])?;
+        let mut named = |name| text(&mut fields, name);
+        let (req, client) = (named("req")?, named("req_cliente")?);
+        let (trace, state) = (named("traceparent")?, named("tracestate")?);
+        let req = request(req.as_deref(), client.as_deref(), trace.as_deref(), state.as_deref());
+        Ok(Self { req: req.map_err(|error| vec![error])?, operation: Reading::Fields(fields) })
+    }
+
+    /// An entry with which nothing is wrong.
+    fn read_plain(raw: &'a RawValue) -> Option<Self> {
+        let plain = Plain::read(raw.get())?;
+        let req = request(plain.req, plain.req_cliente, plain.traceparent, plain.tracestate).ok()?;
+        let kind = OperationKind::named(plain.op?)?;
+        let operation = plain.operation(kind)?;
+        Some(Self { req, operation: Reading::Done(operation) })
     }
 
     /// Reads the operation. Its unknown fields are noted.
     ///
     /// # Errors
     /// When it is none of the operations; else every wrong field.
-    pub fn operation(mut self, unknown: &mut Unknown) -> Result<Operation, Vec<FieldError>> {
-        let kind = match text(&mut self.fields, "op")?.as_deref() {
-            Some("lock") => OperationKind::Lock,
-            Some("renew") => OperationKind::Renew,
-            Some("unlock") => OperationKind::Unlock,
-            Some(_) => return Err(wrong("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")),
-            None => {
-                let missing = FieldCode::Missing.says("é obrigatório: \"lock\", \"unlock\" ou \"renew\"");
-                return Err(wrong("op", missing));
-            }
+    pub fn operation(self, unknown: &mut Unknown) -> Result<Operation, Vec<FieldError>> {
+        let mut fields = match self.operation {
+            Reading::Done(operation) => return Ok(operation),
+            Reading::Fields(fields) => fields,
         };
-        Operation::read(kind, self.fields, ENTRY_FIELDS, unknown)
+        let Some(op) = text(&mut fields, "op")? else {
+            let missing = FieldCode::Missing.says("é obrigatório: \"lock\", \"unlock\" ou \"renew\"");
+            return Err(vec![FieldError::new("op", missing)]);
+        };
+        let kind = OperationKind::named(&op)
+            .ok_or_else(|| vec![FieldError::new("op", "deve ser \"lock\", \"unlock\" ou \"renew\"")])?;
+        Operation::read(kind, fields, ENTRY_FIELDS, unknown)
     }
+}
+
+/// The request that an entry names: its identifier, the one of its client, and its trace with what other systems keep in it.
+fn request(
+    req: Option<&str>,
+    client: Option<&str>,
+    trace: Option<&str>,
+    state: Option<&str>,
+) -> Result<Option<RequestId>, FieldError> {
+    let Some(req) = req else {
+        let alone = [("req_cliente", client), ("traceparent", trace)].into_iter().find(|(_, text)| text.is_some());
+        return match alone {
+            Some((field, _)) => Err(FieldError::new(field, "só pode vir ao lado de req")),
+            None if state.is_some() => Err(FieldError::new("tracestate", BESIDE_TRACEPARENT)),
+            None => Ok(None),
+        };
+    };
+    let not_one = "deve ter de 1 a 64 caracteres de A–Z a–z 0–9 . _ -, e uma letra ou um algarismo";
+    let mut id = RequestId::parse(req).ok_or_else(|| FieldError::new("req", not_one))?;
+    if let Some(client) = client {
+        id = id.beside(client).ok_or_else(|| FieldError::new("req_cliente", not_one))?;
+    }
+    if let Some(trace) = trace {
+        let not_one = "deve ter a forma de um traceparent (W3C Trace Context)";
+        id = id.traced(trace).ok_or_else(|| FieldError::new("traceparent", not_one))?;
+    }
+    if let Some(state) = state {
+        if trace.is_none() {
+            return Err(FieldError::new("tracestate", BESIDE_TRACEPARENT));
+        }
+        let not_one = "deve ter a forma de um tracestate (W3C Trace Context), de até 512 bytes";
+        id = id.with_state(state).ok_or_else(|| FieldError::new("tracestate", not_one))?;
+    }
+    Ok(Some(id))
 }
 
 fn text<'a>(fields: &mut Fields<'a>, name: &str) -> Result<Option<Cow<'a, str>>, Vec<FieldError>> {
@@ -166,11 +195,7 @@ fn text<'a>(fields: &mut Fields<'a>, name: &str) -> Result<Option<Cow<'a, str>>,
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     let Some(raw) = fields.take(name) else { return Ok(None) };
     let read = serde_json::from_str(raw.get()).map(|Text(text)| Some(text));
-    read.map_err(|_| wrong(name, FieldCode::Kind.says("deve ser um texto")))
-}
-
-fn wrong(field: &str, wrong: impl Into<Wrong>) -> Vec<FieldError> {
-    vec![FieldError::new(field, wrong)]
+    read.map_err(|_| vec![FieldError::new(name, FieldCode::Kind.says("deve ser um texto"))])
 }
 
 /// The answer to one operation, as the server writes it: the members that it would have alone, and its status.
@@ -178,7 +203,7 @@ fn wrong(field: &str, wrong: impl Into<Wrong>) -> Vec<FieldError> {
 #[serde(untagged)]
 pub enum WrittenAnswer {
     /// A lease.
-    Lease(Box<ShownLease>),
+    Lease(ShownLease),
     /// A lease, for a client that asked for short answers.
     BriefLease(LeaseReply),
     /// A resource is not free, for such a client.
@@ -268,7 +293,7 @@ mod tests {
     fn a_batch_is_read_the_same_in_one_pass_and_entry_by_entry() {
         let read = |body: &str| {
             let mut unknown = Unknown::new(None);
-            let texts = |entries: Vec<EntryFields<'_>>| -> Vec<_> {
+            let texts = |entries: Vec<&RawValue>| -> Vec<_> {
                 entries.into_iter().map(|entry| Entry::read(entry).map(|entry| entry.operation(&mut unknown))).collect()
             };
             entries(body.as_bytes(), &mut Unknown::new(None)).map(texts).map_err(|problem| problem.log_text())

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::limits::{STAMP_US_MAX, TIE_US_MAX, WINDOW_MS_MAX};
 use super::numbers::{integer, name};
 use crate::coordinator::table::{Contest, Tie};
 use crate::http::fields::Fields;
+use crate::http::problem::FieldError;
 use crate::http::wrong::FieldCode;
 use crate::time::millis;
 
@@ -49,34 +51,37 @@ impl<'a> Written<'a> {
 
 /// What the request brings to a contest, if it enters one.
 pub(super) fn read(fields: &mut Fields<'_>) -> Option<Contest> {
-    let raw = fields.take("disputa")?;
-    let wrong = || FieldCode::Kind.says("deve ser um objeto com carimbo_us e janela_ms, números inteiros");
-    let Ok(mut inner) = Fields::parse(raw.get().as_bytes()) else {
-        fields.reject("disputa", wrong());
-        return None;
+    match read_alone(fields.take("disputa")?) {
+        Ok(contest) => Some(contest),
+        Err(errors) => {
+            for FieldError { campo, codigo, mensagem } in errors {
+                fields.reject(&campo, codigo.says(mensagem));
+            }
+            None
+        }
+    }
+}
+
+/// Reads what a request brings to a contest.
+///
+/// # Errors
+/// Every wrong field.
+pub(super) fn read_alone(raw: &RawValue) -> Result<Contest, Vec<FieldError>> {
+    let wrong = || {
+        let words = "deve ser um objeto com carimbo_us e janela_ms, números inteiros";
+        vec![FieldError::new("disputa", FieldCode::Kind.says(words))]
     };
+    let mut inner = Fields::from_raw(raw).map_err(|_| wrong())?;
     let stamp_us = inner.integer("carimbo_us", 0..=STAMP_US_MAX);
     let window_ms = integer(&mut inner, "janela_ms", 0, WINDOW_MS_MAX);
     let mut text = |field| name(&mut inner, field).map(Arc::from);
     let (entry, seed, group) = (text("entrada"), text("semente"), text("grupo"));
     let within_us = inner.integer("empate_us", 0..=TIE_US_MAX).unwrap_or(0);
     let tie = Tie { within_us, seed, group };
-    match (stamp_us, window_ms, inner.finish(FIELDS)) {
-        (Some(stamp_us), Some(window_ms), Ok(())) => {
-            Some(Contest { stamp_us, window: Duration::from_millis(window_ms), entry, tie })
-        }
-        (_, _, Err(errors)) => {
-            for error in errors {
-                let name = format!("disputa.{}", error.campo);
-                fields.reject(&name, error.codigo.says(error.mensagem));
-            }
-            None
-        }
-        _ => {
-            fields.reject("disputa", wrong());
-            None
-        }
-    }
+    let inside = |error: FieldError| FieldError { campo: format!("disputa.{}", error.campo), ..error };
+    inner.finish(FIELDS).map_err(|errors| errors.into_iter().map(inside).collect::<Vec<_>>())?;
+    let (Some(stamp_us), Some(window_ms)) = (stamp_us, window_ms) else { return Err(wrong()) };
+    Ok(Contest { stamp_us, window: Duration::from_millis(window_ms), entry, tie })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::http::fields::object::Object;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::unknown::Unknown;
 use crate::http::wrong::{FieldCode, Wrong};
+use crate::json;
 
 /// The coordinator's own channel: the events of locks.
 pub const LOCKS_CHANNEL: &str = "travas";
@@ -71,7 +72,7 @@ impl Publication {
     /// # Errors
     /// 400 when the body is not JSON, 422 with every wrong field.
     pub fn read(body: &[u8], unknown: &mut Unknown) -> Result<Self, Problem> {
-        match serde_json::from_slice::<Object<Several<'_>>>(body) {
+        match json::from_slice::<Object<Several<'_>>>(body) {
             Ok(Object(several)) if several.is_valid() => {
                 let events = several
                     .eventos

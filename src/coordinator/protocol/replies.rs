@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::{read_lease, write_lease};
 use crate::coordinator::table::{LeaseId, Resources};
-use crate::http::links::Links;
+use crate::http::links::FixedLinks;
 use crate::time::Rfc3339;
 
 /// A lease, as the answer to a client shows it that did not ask for a short one.
@@ -29,7 +29,7 @@ pub struct ShownLease {
     pub expira_em_utc: Rfc3339,
     /// The next steps: renew, release.
     #[serde(rename = "_links")]
-    pub links: Links,
+    pub links: &'static FixedLinks,
 }
 
 /// What programs need of a lease: granted, or with `situacao` `renovado` and no `esperou_ms`, renewed.

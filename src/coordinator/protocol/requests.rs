@@ -1,21 +1,17 @@
-//! The requests about leases: each with its fields, as the server reads them and as a client writes them.
+//! The requests about leases: each with its fields, as the server reads them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::contest;
 use super::limits::{DECISION, RETENTION_MS_MAX, TOKEN_MAX, TTL_MS_DEFAULT, TTL_MS_MAX, TTL_MS_MIN, WAIT_MS_MAX};
-use super::names::{WrittenLease, checked_resource, checked_resources};
+use super::names::{checked_resource, checked_resources};
 use super::numbers::{integer, name};
-use crate::coordinator::table::{Acquire, LeaseId, Release};
+use crate::coordinator::table::{Acquire, Contest, LeaseId, Release, Resources};
 use crate::http::fields::Fields;
 use crate::http::problem::FieldError;
-use crate::http::request_id::RequestId;
 use crate::http::unknown::Unknown;
 use crate::http::wrong::FieldCode;
-use crate::time::millis;
 
 const LOCK_FIELDS: &str =
     "recurso, recursos, dono, pedido_id, ttl_ms, espera_ms, token_minimo, apesar_da_retencao, disputa";
@@ -52,13 +48,25 @@ pub enum OperationKind {
     Unlock,
 }
 
+impl OperationKind {
+    /// The operation of that name in a batch.
+    pub(super) fn named(op: &str) -> Option<Self> {
+        match op {
+            "lock" => Some(Self::Lock),
+            "renew" => Some(Self::Renew),
+            "unlock" => Some(Self::Unlock),
+            _ => None,
+        }
+    }
+}
+
 impl Operation {
     /// Reads an operation's fields. Unknown ones are noted in `unknown`; `also_known` are the names of those that were read
     /// before, each after `, `.
     ///
     /// # Errors
     /// Every wrong field.
-    pub fn read(
+    pub(super) fn read(
         kind: OperationKind,
         fields: Fields<'_>,
         also_known: &str,
@@ -70,97 +78,6 @@ impl Operation {
             OperationKind::Unlock => read_unlock(fields, also_known, unknown).map(Self::Unlock),
         }
     }
-
-    /// The operation as an entry of a batch, caused by that request.
-    pub(super) fn written<'a>(&'a self, request: &'a RequestId) -> Written<'a> {
-        let by = By {
-            req: request,
-            req_cliente: request.client(),
-            traceparent: request.trace(),
-            tracestate: request.trace_state(),
-        };
-        match self {
-            Self::Lock(lock) => Written::Lock {
-                by,
-                recursos: &lock.resources,
-                dono: lock.owner.as_deref(),
-                pedido_id: lock.request_id.as_deref(),
-                ttl_ms: millis(lock.ttl),
-                // A request in a contest waits for its decision, and no longer.
-                espera_ms: if lock.contest.is_some() { 0 } else { millis(lock.wait) },
-                token_minimo: lock.min_token,
-                apesar_da_retencao: lock.despite_retention,
-                disputa: lock.contest.as_ref().map(contest::Written::of),
-            },
-            Self::Renew { lease, ttl } => {
-                Written::Renew { by, trava_id: WrittenLease(*lease), ttl_ms: ttl.map(millis) }
-            }
-            Self::Unlock(Release::ById { lease, retention }) => Written::Unlock {
-                by,
-                trava_id: Some(WrittenLease(*lease)),
-                recurso: None,
-                retencao_ms: millis(*retention),
-            },
-            Self::Unlock(Release::ByName { resource, retention }) => {
-                Written::Unlock { by, trava_id: None, recurso: Some(resource), retencao_ms: millis(*retention) }
-            }
-        }
-    }
-}
-
-/// The request that caused an operation.
-#[derive(Serialize)]
-pub(super) struct By<'a> {
-    req: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    req_cliente: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tracestate: Option<&'a str>,
-}
-
-/// An entry of a batch, as a client writes it.
-#[derive(Serialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
-pub(super) enum Written<'a> {
-    Lock {
-        #[serde(flatten)]
-        by: By<'a>,
-        recursos: &'a [Arc<str>],
-        #[serde(skip_serializing_if = "Option::is_none")]
-        dono: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        pedido_id: Option<&'a str>,
-        ttl_ms: u64,
-        #[serde(skip_serializing_if = "is_zero")]
-        espera_ms: u64,
-        token_minimo: u64,
-        apesar_da_retencao: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        disputa: Option<contest::Written<'a>>,
-    },
-    Renew {
-        #[serde(flatten)]
-        by: By<'a>,
-        trava_id: WrittenLease,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        ttl_ms: Option<u64>,
-    },
-    Unlock {
-        #[serde(flatten)]
-        by: By<'a>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        trava_id: Option<WrittenLease>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        recurso: Option<&'a str>,
-        retencao_ms: u64,
-    },
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -> Result<Acquire, Vec<FieldError>> {
@@ -192,27 +109,56 @@ fn read_lock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) ->
     };
     let owner = name(&mut fields, "dono");
     let request_id = name(&mut fields, "pedido_id");
-    let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX).unwrap_or(TTL_MS_DEFAULT);
-    let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX).unwrap_or(0);
+    let ttl_ms = integer(&mut fields, "ttl_ms", TTL_MS_MIN, TTL_MS_MAX);
+    let wait_ms = integer(&mut fields, "espera_ms", 0, WAIT_MS_MAX);
     let contest = contest::read(&mut fields);
-    if contest.is_some() && wait_ms > 0 {
+    if contest.is_some() && wait_ms.is_some_and(|wait| wait > 0) {
         let words = "use disputa ou espera_ms, não os dois: quem disputa espera só pela decisão";
         fields.reject("espera_ms", FieldCode::Contradiction.says(words));
     }
     let min_token = fields.integer_as("token_minimo", 0..=(TOKEN_MAX - 1).cast_signed(), MIN_TOKEN);
-    let min_token = min_token.map_or(0, i64::cast_unsigned);
-    let despite_retention = fields.boolean("apesar_da_retencao").unwrap_or(false);
+    let despite_retention = fields.boolean("apesar_da_retencao");
     fields.finish_noting("", format_args!("{LOCK_FIELDS}{also_known}"), unknown)?;
-    Ok(Acquire {
+    let fields = LockFields {
         resources: resources.into_iter().map(Arc::from).collect(),
         owner: owner.map(Arc::from),
         request_id: request_id.map(Arc::from),
-        ttl: Duration::from_millis(ttl_ms),
-        wait: contest.as_ref().map_or(Duration::from_millis(wait_ms), |contest| contest.window + DECISION),
-        min_token,
+        ttl_ms,
+        wait_ms,
+        min_token: min_token.map(i64::cast_unsigned),
         despite_retention,
         contest,
-    })
+    };
+    Ok(fields.acquire())
+}
+
+/// The fields of a lock request, which are right.
+pub(super) struct LockFields {
+    pub resources: Resources,
+    pub owner: Option<Arc<str>>,
+    pub request_id: Option<Arc<str>>,
+    pub ttl_ms: Option<u64>,
+    pub wait_ms: Option<u64>,
+    pub min_token: Option<u64>,
+    pub despite_retention: Option<bool>,
+    pub contest: Option<Contest>,
+}
+
+impl LockFields {
+    /// The request: what has no field has its usual value.
+    pub fn acquire(self) -> Acquire {
+        let wait = Duration::from_millis(self.wait_ms.unwrap_or(0));
+        Acquire {
+            resources: self.resources,
+            owner: self.owner,
+            request_id: self.request_id,
+            ttl: Duration::from_millis(self.ttl_ms.unwrap_or(TTL_MS_DEFAULT)),
+            wait: self.contest.as_ref().map_or(wait, |contest| contest.window + DECISION),
+            min_token: self.min_token.unwrap_or(0),
+            despite_retention: self.despite_retention.unwrap_or(false),
+            contest: self.contest,
+        }
+    }
 }
 
 fn read_renew(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) -> Result<Operation, Vec<FieldError>> {
@@ -245,13 +191,18 @@ fn read_unlock(mut fields: Fields<'_>, also_known: &str, unknown: &mut Unknown) 
         }
         _ => {}
     }
-    let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX).unwrap_or(0);
+    let retention_ms = integer(&mut fields, "retencao_ms", 0, RETENTION_MS_MAX);
     fields.finish_noting("", format_args!("{UNLOCK_FIELDS}{also_known}"), unknown)?;
-    let retention = Duration::from_millis(retention_ms);
-    Ok(match (lease, resource) {
-        (Some(lease), _) => Release::ById { lease, retention },
-        (None, resource) => Release::ByName { resource: resource.unwrap_or_default(), retention },
-    })
+    Ok(release(lease, resource, retention_ms))
+}
+
+/// The request to end a lease, of fields that are right: one of the first two is there.
+pub(super) fn release(lease: Option<LeaseId>, resource: Option<String>, retention_ms: Option<u64>) -> Release {
+    let retention = Duration::from_millis(retention_ms.unwrap_or(0));
+    match lease {
+        Some(lease) => Release::ById { lease, retention },
+        None => Release::ByName { resource: resource.unwrap_or_default(), retention },
+    }
 }
 
 fn lease_id(fields: &mut Fields<'_>) -> Option<LeaseId> {

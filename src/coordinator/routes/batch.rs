@@ -4,6 +4,7 @@
 //! before it are decided: where none waits, all leave together; else the body is sent in pieces. An answer says what is left of its
 //! lease at the instant at which the answer is written.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::answers;
 use super::decision::{self, Decision, decide};
 use super::forms::{self, Form, Length};
 use super::rights::Rights;
-use crate::coordinator::protocol::batch::{Entry, EntryFields, WrittenAnswer};
+use crate::coordinator::protocol::batch::{Entry, WrittenAnswer};
 use crate::coordinator::protocol::{self, Operation};
 use crate::coordinator::service::outcome::{LockOutcome, LockRefused};
 use crate::coordinator::service::{Requester, Service};
@@ -35,6 +36,10 @@ use crate::http::{self, Response};
 
 /// After so many operations or answers of a batch, the tasks of other requests have a turn.
 const TURN: usize = 16;
+
+/// Room for the answer to an operation as the schedulers ask for it, and for what is around all answers.
+const ANSWER_BYTES: usize = 160;
+const USUAL_BYTES: usize = 32;
 
 /// The decision of an entry, or why there is none.
 type Outcome = Result<Decision, Problem>;
@@ -104,27 +109,32 @@ pub async fn answer(
         pass: request.pass.clone(),
         guest: None,
         room: None,
-        unsaid: VecDeque::new(),
+        unsaid: VecDeque::with_capacity(entries.len()),
         given_back: Vec::new(),
         form: Form { length, status: Some(StatusCode::OK.as_u16()) },
     };
     let count = entries.len();
-    for (index, fields) in entries.into_iter().enumerate() {
+    for (index, text) in entries.into_iter().enumerate() {
         if index > 0 && index % TURN == 0 {
             tokio::task::yield_now().await;
         }
-        let unknown = Unknown::new(handling);
-        let mut cause = Cause { id: request.id.clone(), log: request.log.clone(), unknown };
-        let outcome = batch.begin(request, &mut cause, rights, fields, count - index).await;
+        let mut entry = Entry::read(text);
+        let req = entry.as_mut().map_or(None, |entry| entry.req.take());
+        let mut cause = batch.cause(request, rights, req, Unknown::new(handling));
+        let outcome = match entry {
+            Ok(entry) => batch.begin(request, &mut cause, rights, entry, count - index).await,
+            Err(errors) => Err(Problem::invalid_fields(errors)),
+        };
         cause.unknown.log(&cause.log);
         batch.unsaid.push_back((cause, outcome));
     }
     if batch.presence.is_gone() {
         batch.abandon(answers::gone);
     }
-    let end = unknown.member().map_or_else(|| "]}".to_owned(), |notices| format!("],{notices}}}"));
+    let end = unknown.member().map_or(Cow::Borrowed("]}"), |notices| format!("],{notices}}}").into());
     let mut pieces = Pieces { batch, next: "", end, late: false };
-    let mut first = b"{\"respostas\":[".to_vec();
+    let mut first = Vec::with_capacity(USUAL_BYTES + count * ANSWER_BYTES);
+    first.extend_from_slice(b"{\"respostas\":[");
     while pieces.write_ready(&mut first) {
         tokio::task::yield_now().await;
     }
@@ -156,7 +166,7 @@ struct Pieces {
     /// The text before the next answer.
     next: &'static str,
     /// The text after the last answer.
-    end: String,
+    end: Cow<'static, str>,
     /// Whether answers leave some time after they were decided.
     late: bool,
 }
@@ -247,22 +257,25 @@ impl Batch {
         }
     }
 
-    /// Begins an operation; `left` are still to be begun, with it.
+    /// The context of an operation whose entry names that request, or none.
+    fn cause(&self, request: &Request, rights: &Rights, req: Option<RequestId>, unknown: Unknown) -> Cause {
+        // Another caller's word on which request this belongs to is no reason to log it under that request.
+        match req.filter(|_| rights.are_a_schedulers()) {
+            Some(id) => Cause { log: rights.named_in(&self.service.request_log(&id)), id, unknown },
+            None => Cause { id: request.id.clone(), log: request.log.clone(), unknown },
+        }
+    }
+
+    /// Begins the operation of an entry; `left` are still to be begun, with it.
     async fn begin(
         &mut self,
         request: &Request,
         cause: &mut Cause,
         rights: &Rights,
-        fields: EntryFields<'_>,
+        entry: Entry<'_>,
         left: usize,
     ) -> Outcome {
         let Self { service, presence, client, guest, room, .. } = self;
-        let entry = Entry::read(fields).map_err(Problem::invalid_fields)?;
-        // Another caller's word on which request this belongs to is no reason to log it under that request.
-        if let Some(req) = entry.req.as_ref().filter(|_| rights.are_a_schedulers()) {
-            cause.id = req.clone();
-            cause.log = rights.named_in(&service.request_log(&cause.id));
-        }
         let operation = entry.operation(&mut cause.unknown).map_err(Problem::invalid_fields)?;
         // Before the lines of the decision.
         cause.unknown.log(&cause.log);

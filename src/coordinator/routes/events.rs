@@ -1,7 +1,7 @@
 //! Channels over HTTP: publishing, one event or many, and listening.
 
 use hyper::Method;
-use serde_json::json;
+use serde::Serialize;
 
 use super::answers;
 use super::rights::Rights;
@@ -16,6 +16,15 @@ use crate::http::unknown::Unknown;
 use crate::http::wrong::FieldCode;
 use crate::http::{self, Response, sse};
 
+/// The answer to a publication.
+#[derive(Serialize)]
+struct Published<'a> {
+    canal: &'a str,
+    /// That of the last event.
+    id: String,
+    ouvintes: usize,
+}
+
 /// `POST /eventos`: all events or none.
 pub fn publish(
     service: &Service,
@@ -29,8 +38,7 @@ pub fn publish(
     rights.check_channel(&name)?;
     let events = events.into_iter().map(|PublishedEvent { name, data }| Event::Published { name, data });
     let (last, listeners) = service.hub().publish(&name, events).map_err(|_| too_many_channels())?;
-    let answer = json!({ "canal": name, "id": last.to_string(), "ouvintes": listeners });
-    Ok(unknown.answer(&answer))
+    Ok(unknown.answer(&Published { canal: &name, id: last.to_string(), ouvintes: listeners }))
 }
 
 /// `GET /eventos`.

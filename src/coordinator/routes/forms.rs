@@ -1,6 +1,6 @@
 //! The two forms of the answer to an operation: at length, or short, for a client that asks for `return=minimal`.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::answers::refusal;
@@ -13,9 +13,17 @@ use crate::coordinator::protocol::replies::{
 use crate::coordinator::service::Service;
 use crate::coordinator::service::outcome::LockRefused;
 use crate::coordinator::table::{Contender, Draw, Granted, NotGranted, Released};
-use crate::http::links::{Link, Links};
+use crate::http::links::{FixedLinks, Link, Links};
 use crate::http::problem::Problem;
 use crate::time::millis;
+
+/// The links of a lease.
+static NEXT_STEPS: LazyLock<FixedLinks> = LazyLock::new(|| {
+    let renew = Link::action("POST", "/renew", "Renovar esta trava");
+    FixedLinks::new(
+        Links::new().with("renovar", renew).with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),
+    )
+});
 
 /// How much an answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +87,13 @@ fn lease(
     if form.length == Length::Brief {
         return WrittenAnswer::BriefLease(lease);
     }
-    WrittenAnswer::Lease(Box::new(ShownLease {
+    WrittenAnswer::Lease(ShownLease {
         lease,
         recursos: Arc::clone(&granted.resources),
         dono: granted.owner.clone(),
         expira_em_utc: service.in_the_future(left).micros(),
-        links: Links::new()
-            .with("renovar", Link::action("POST", "/renew", "Renovar esta trava"))
-            .with("liberar", Link::action("POST", "/unlock", "Liberar esta trava")),
-    }))
+        links: &NEXT_STEPS,
+    })
 }
 
 /// Why there is no lease, in the form that was asked for.

@@ -13,7 +13,6 @@ use crate::coordinator::service::waiting::QueuedRequest;
 use crate::coordinator::service::{Requester, Service};
 use crate::coordinator::table::Granted;
 use crate::http::Response;
-use crate::http::fields::Fields;
 use crate::http::identity::{ended, read_json};
 use crate::http::pass::Pass;
 use crate::http::presence::{Guest, Presence};
@@ -30,7 +29,7 @@ pub async fn answer(
     unknown: &mut Unknown,
 ) -> Result<Response, Problem> {
     let bytes = read_json(request, BODY_MAX).await?;
-    let operation = Operation::read(kind, Fields::parse(&bytes)?, "", unknown).map_err(Problem::invalid_fields)?;
+    let operation = Operation::read_body(kind, &bytes, unknown)?;
     // Before the lines of the decision.
     unknown.log(&request.log);
     rights.check_operation(service, &operation)?;

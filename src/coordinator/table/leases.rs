@@ -1,6 +1,6 @@
 //! How a lease begins and ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,13 +25,7 @@ impl Table {
         self.last_token = token;
         self.longest_ttl = self.longest_ttl.max(request.ttl);
         for resource in request.resources.iter() {
-            // The entry of a retention or of a queue is under another copy of the name: from here on the lease and it share one.
-            let mut entry = self.take_entry(resource).unwrap_or_default();
-            if matches!(entry.hold, Hold::Retained { .. }) {
-                self.end_retention(resource, &entry.hold);
-            }
-            entry.hold = Hold::Held(id);
-            self.put_entry(Arc::clone(resource), entry);
+            self.hold_by(id, resource);
         }
         self.held += request.resources.len();
         self.clients.change(client.as_ref(), |usage| usage.resources += request.resources.len());
@@ -56,40 +50,70 @@ impl Table {
 
     /// Ends a live lease.
     pub(super) fn end(&mut self, now: Duration, id: LeaseId, how: NotLive, retention: Duration) -> Option<Ended> {
-        let (Lease { resources, owner, token, deadline, client, .. }, mut freed) = self.remove_lease(id, how)?;
-        self.endings.remove(&(deadline, Ending::Lease(id)));
-        if !retention.is_zero() {
-            let until = now + retention;
-            let share = footprint::share_of_owner(owner.as_ref(), resources.len());
-            for resource in resources.iter() {
-                let mut entry = self.take_entry(resource).unwrap_or_default();
-                entry.hold = Hold::Retained { until, owner: owner.clone(), token, client: client.clone(), share };
-                self.put_entry(Arc::clone(resource), entry);
-                self.retained += 1;
-                self.bytes += share;
-                self.endings.insert((until, Ending::Retention(Arc::clone(resource))));
-            }
-            self.clients.change(client.as_ref(), |usage| usage.resources += resources.len());
-            // Only requests that pass over a retention are served now, and they in their turn.
-            freed.retain(|ticket| self.waiters.get(*ticket).is_some_and(|waiter| waiter.request.despite_retention));
-        }
-        self.serve(now, freed);
-        Some(Ended { resources, owner, token })
+        let lease = self.take_lease(id, how)?;
+        self.endings.remove(&(lease.deadline, Ending::Lease(id)));
+        let first_ones =
+            if retention.is_zero() { self.free_all(&lease.resources) } else { self.retain(now + retention, &lease) };
+        self.serve(now, first_ones);
+        Some(Ended { resources: lease.resources, owner: lease.owner, token: lease.token })
     }
 
-    /// Takes a lease out of the table, whose end the caller takes out of the endings. Gives the first waiters of its resources too.
-    pub(super) fn remove_lease(&mut self, id: LeaseId, how: NotLive) -> Option<(Lease, BTreeSet<Ticket>)> {
+    /// Lets a resource be held by the lease `id`.
+    fn hold_by(&mut self, id: LeaseId, resource: &Arc<str>) {
+        let mut entry = match self.resources.entry(Arc::clone(resource)) {
+            btree_map::Entry::Vacant(free) => {
+                self.bytes += footprint::entry(resource);
+                free.insert(Entry { hold: Hold::Held(id), ..Entry::default() });
+                return;
+            }
+            // It is under another copy of the name: from here on the lease and it share one.
+            btree_map::Entry::Occupied(other) => other.remove(),
+        };
+        self.end_retention(resource, &entry.hold);
+        entry.hold = Hold::Held(id);
+        self.resources.insert(Arc::clone(resource), entry);
+    }
+
+    /// Retains the resources of a lease that has ended. Gives the first waiters of those that may be served all the same: those whose
+    /// requests pass over a retention, in their turn.
+    fn retain(&mut self, until: Duration, lease: &Lease) -> BTreeSet<Ticket> {
+        let Lease { resources, owner, token, client, .. } = lease;
+        let share = footprint::share_of_owner(owner.as_ref(), resources.len());
+        let mut first_ones = BTreeSet::new();
+        for resource in resources.iter() {
+            // What a lease holds has an entry.
+            let Some(entry) = self.resources.get_mut(resource) else { continue };
+            if entry.queue.is_empty() {
+                *entry = Entry::default();
+            }
+            entry.hold = Hold::Retained { until, owner: owner.clone(), token: *token, client: client.clone(), share };
+            first_ones.extend(entry.queue.first());
+            self.retained += 1;
+            self.bytes += share;
+            self.endings.insert((until, Ending::Retention(Arc::clone(resource))));
+        }
+        self.clients.change(client.as_ref(), |usage| usage.resources += resources.len());
+        first_ones.retain(|ticket| self.waiters.get(*ticket).is_some_and(|waiter| waiter.request.despite_retention));
+        first_ones
+    }
+
+    /// Makes resources free, and gives the first waiters of their queues.
+    pub(super) fn free_all(&mut self, resources: &[Arc<str>]) -> BTreeSet<Ticket> {
+        resources.iter().filter_map(|resource| self.free(resource)).collect()
+    }
+
+    /// Takes a lease out of the table. The caller takes its end out of the endings, and says what becomes of its resources.
+    pub(super) fn take_lease(&mut self, id: LeaseId, how: NotLive) -> Option<Lease> {
         let lease = self.leases.remove(&id)?;
         self.ended.remember(id, how);
         self.bytes -= footprint::of_lease(&lease);
         self.held -= lease.resources.len();
         self.clients.change(lease.client.as_ref(), |usage| usage.resources -= lease.resources.len());
-        let first_ones = lease.resources.iter().filter_map(|resource| self.free(resource)).collect();
-        Some((lease, first_ones))
+        Some(lease)
     }
 
     /// Ends a retention, and gives the first waiter for its resource.
-    pub(super) fn remove_retention(&mut self, resource: &str) -> Option<Ticket> {
+    pub(super) fn remove_retention(&mut self, resource: &Arc<str>) -> Option<Ticket> {
         let entry = self.resources.get_mut(resource)?;
         let hold = std::mem::take(&mut entry.hold);
         self.end_retention(resource, &hold);
@@ -97,12 +121,12 @@ impl Table {
     }
 
     /// Takes the counts of a retention back, and its end.
-    fn end_retention(&mut self, resource: &str, hold: &Hold) {
+    fn end_retention(&mut self, resource: &Arc<str>, hold: &Hold) {
         let Hold::Retained { until, client, share, .. } = hold else { return };
         self.retained -= 1;
         self.bytes -= share;
         self.clients.change(client.as_ref(), |usage| usage.resources -= 1);
-        self.endings.remove(&(*until, Ending::Retention(resource.into())));
+        self.endings.remove(&(*until, Ending::Retention(Arc::clone(resource))));
     }
 
     /// Makes a resource free, and gives the first waiter of its queue.

@@ -142,8 +142,9 @@ impl Table {
         while self.endings.first().is_some_and(|(at, _)| *at <= now) {
             match self.endings.pop_first() {
                 Some((_, Ending::Lease(id))) => {
-                    let Some((lease, freed)) = self.remove_lease(id, NotLive::Expired) else { continue };
+                    let Some(lease) = self.take_lease(id, NotLive::Expired) else { continue };
                     let Lease { resources, owner, token, .. } = lease;
+                    let freed = self.free_all(&resources);
                     self.happened.push(Happened::Expired(Ended { resources, owner, token }));
                     self.serve(now, freed);
                 }
@@ -181,14 +182,17 @@ impl Table {
         if self.has_lapsed(now) {
             return Err(NotGranted::Lapsed);
         }
-        if let Some(granted) = self.granted_before(request) {
+        let busy = self.obstacle(now, &request.resources, request.despite_retention, None);
+        // A lease of the same request is in its way.
+        if busy.is_some()
+            && let Some(granted) = self.granted_before(request)
+        {
             return Ok(Acquired::Granted(granted));
         }
         if let Some(ticket) = self.waiters.same(request) {
             self.wait_until(ticket, now + request.wait);
             return Ok(Acquired::Queued { ticket, again: true });
         }
-        let busy = self.obstacle(now, &request.resources, request.despite_retention, None);
         let window = self.window_of(request);
         if let Some(busy) = &busy
             && window.is_none()

@@ -22,11 +22,9 @@ pub struct LeaseId(pub u128);
 impl LeaseId {
     /// Reads the 32 lower-case hexadecimal digits that [`LeaseId`] is shown as.
     pub fn parse(text: &str) -> Option<Self> {
-        let plain = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if !plain {
-            return None;
-        }
-        u128::from_str_radix(text, 16).ok().map(Self)
+        let mut bits = [0; size_of::<u128>()];
+        let read = base16ct::lower::decode(text, &mut bits).ok()?;
+        (read.len() == size_of::<u128>()).then(|| Self(u128::from_be_bytes(bits)))
     }
 }
 

@@ -59,8 +59,10 @@ impl Position {
     /// Parses an identifier. Only the exact form that `Display` writes is accepted.
     pub fn parse(id: &str) -> Option<Self> {
         let (epoch, number) = id.split_once('-')?;
+        let is_epoch = epoch.len() == 8 && epoch.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let is_number = number == "0" || number.starts_with(|first| matches!(first, '1'..='9'));
         let read = Self { epoch: u32::from_str_radix(epoch, 16).ok()?, number: number.parse().ok()? };
-        (read.to_string() == id).then_some(read)
+        (is_epoch && is_number).then_some(read)
     }
 }
 
@@ -176,8 +178,15 @@ impl<E: Event> Channel<E> {
         }
         let position = Position { epoch: ring.epoch.unwrap_or_default(), number: ring.last };
         drop(ring);
-        self.news.send_replace(());
+        self.tell();
         position
+    }
+
+    /// Wakes the listeners, after the ring was changed. Who subscribes later reads the ring after that: nobody needs to be woken then.
+    fn tell(&self) {
+        if self.news.receiver_count() > 0 {
+            self.news.send_replace(());
+        }
     }
 
     /// Adds an event of the mirrored channel. An event that is already in the ring is ignored. If numbers are missing before
@@ -192,7 +201,7 @@ impl<E: Event> Channel<E> {
         }
         ring.push(event);
         drop(ring);
-        self.news.send_replace(());
+        self.tell();
     }
 
     /// Continues from another position of the mirrored channel. The events before that position are lost.
@@ -203,7 +212,7 @@ impl<E: Event> Channel<E> {
         }
         ring.start_again(at);
         drop(ring);
-        self.news.send_replace(());
+        self.tell();
     }
 
     /// The position after the last event. `None` in a mirror that has received nothing yet.

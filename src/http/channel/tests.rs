@@ -181,3 +181,24 @@ async fn a_place_that_a_mirror_never_comes_to_is_no_place() {
     );
     assert_eq!(said.matches("event: a").count(), 4);
 }
+
+#[test]
+fn an_identifier_is_read_only_in_the_form_in_which_it_is_written() {
+    for position in [Position { epoch: 0xab, number: 0 }, Position { epoch: u32::MAX, number: u64::MAX }] {
+        assert_eq!(Position::parse(&position.to_string()), Some(position));
+    }
+    for other in [
+        "",
+        "-",
+        "1-1",
+        "000000ab",
+        "000000ab-",
+        "000000AB-1",
+        "+00000ab-1",
+        "000000ab-+1",
+        "000000ab-01",
+        "000000ab-1 ",
+    ] {
+        assert_eq!(Position::parse(other), None, "{other}");
+    }
+}

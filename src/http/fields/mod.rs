@@ -315,24 +315,40 @@ impl Fields<'_> {
     }
 }
 
+impl TextRule {
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// How it breaks the rule.
+    pub fn check(self, text: &str) -> Result<(), Wrong> {
+        let chars = text.chars().count();
+        if chars == 0 || chars > self.max_chars {
+            return Err(FieldCode::Length.says(format!("deve ter de 1 a {} caracteres; tem {chars}", self.max_chars)));
+        }
+        let allowed = |c: char| self.multiline && matches!(c, '\n' | '\r' | '\t');
+        if let Some(control) = text.chars().find(|&c| c.is_control() && !allowed(c)) {
+            let words = format!("não pode ter caracteres de controle (U+{:04X})", u32::from(control));
+            return Err(FieldCode::ControlCharacters.says(words));
+        }
+        Ok(())
+    }
+}
+
 /// Reads a JSON string and checks it against `rule`.
 ///
 /// # Errors
 /// When the value is not a string, or breaks `rule`.
 pub fn checked_text(raw: &RawValue, rule: TextRule) -> Result<String, Wrong> {
-    let Ok(text) = serde_json::from_str::<String>(raw.get()) else {
-        return Err(FieldCode::Kind.says("deve ser um texto"));
-    };
-    let chars = text.chars().count();
-    if chars == 0 || chars > rule.max_chars {
-        return Err(FieldCode::Length.says(format!("deve ter de 1 a {} caracteres; tem {chars}", rule.max_chars)));
-    }
-    let allowed = |c: char| rule.multiline && matches!(c, '\n' | '\r' | '\t');
-    if let Some(control) = text.chars().find(|&c| c.is_control() && !allowed(c)) {
-        let words = format!("não pode ter caracteres de controle (U+{:04X})", u32::from(control));
-        return Err(FieldCode::ControlCharacters.says(words));
-    }
-    Ok(text)
+    let text = text_of(raw)?;
+    rule.check(&text).map(|()| text)
+}
+
+/// Reads a JSON string.
+///
+/// # Errors
+/// When the value is not a string.
+pub fn text_of(raw: &RawValue) -> Result<String, Wrong> {
+    serde_json::from_str(raw.get()).map_err(|_| FieldCode::Kind.says("deve ser um texto"))
 }
 
 /// Parses an integer. It accepts a leading minus sign but no plus sign, which Rust's own parser would accept.

@@ -18,79 +18,38 @@ use hyper::header::COOKIE;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
-use slog::{Logger, debug, o, warn};
+use slog::{debug, o, warn};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
 use super::begin::{Begun, begin};
 use super::farewell;
 use super::finish;
 use super::handler::{Handler, log_problem};
 use super::request::Request;
+use super::seldom::Seldom;
+use super::site::Site;
+use crate::access::ip_of;
 use crate::access::principal::Who;
 use crate::http::body::{Arriving, STOP_PATIENCE};
 use crate::http::bounds::line::{Order, Phase, Rank};
 use crate::http::bounds::turned::Reason;
-use crate::http::bounds::{Bounds, Turn, Visit};
+use crate::http::bounds::{Turn, Visit};
 use crate::http::causes::in_words;
-use crate::http::guard::Guard;
 use crate::http::kind;
 use crate::http::pass::Pass;
-use crate::http::prefix::Prefixes;
-use crate::http::presence::{Hosting, Places};
+use crate::http::presence::Hosting;
 use crate::http::problem::Problem;
-use crate::http::rates::{Meter, Rates};
+use crate::http::rates::Meter;
 use crate::http::recall::Recall;
-use crate::http::request_id::RequestIds;
 use crate::http::response::{Body, Response};
 use crate::http::socket::{Activity, Answering, StampedIo};
-use crate::http::stream::{Socket, Stream};
-use crate::http::tls::Tls;
+use crate::http::stream::Socket;
 use crate::http::{body, head};
 use crate::panics::{Panicked, guarded};
-use crate::time::{Clock, Timestamp};
+use crate::time::Timestamp;
 
 /// The read buffer of a connection, and so the longest head: hyper's own default is 400 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
-
-/// How far a stop is.
-#[derive(Clone, Default)]
-pub(super) struct Stop {
-    /// The service stops.
-    pub begun: CancellationToken,
-    /// The time for draining is over: connections are dropped.
-    pub over: CancellationToken,
-}
-
-/// What all connections of a server share.
-pub(super) struct Site<H> {
-    pub handler: Arc<H>,
-    pub clock: Clock,
-    pub log: Logger,
-    pub ids: RequestIds,
-    pub guard: Guard,
-    /// Its certificate, if it speaks TLS.
-    pub tls: Option<Tls>,
-    pub stop: Stop,
-    pub places: Places,
-    pub bounds: Arc<Bounds>,
-    pub prefixes: Prefixes,
-    pub rates: Option<Arc<Rates>>,
-}
-
-impl<H: Handler> Site<H> {
-    /// Tells a new client that there is no place for it. One that must speak TLS first would not understand.
-    pub async fn refuse(&self, stream: TcpStream) {
-        if self.tls.is_some() {
-            return;
-        }
-        let detail = "Todas as conexões do serviço estão em uso; tente de novo em instantes.";
-        let problem = Problem::new(kind::NO_PLACE, detail).retry_after_s(1);
-        self.handler.refused(problem.kind());
-        let word = farewell::word(&problem, &self.ids.next_alone(), self.clock.now());
-        farewell::say(&mut Stream::new(stream), &word, true).await;
-    }
-}
 
 /// The context of one connection.
 pub(super) struct Connection<H> {
@@ -98,6 +57,8 @@ pub(super) struct Connection<H> {
     /// The address of this machine that the client has connected to.
     here: IpAddr,
     peer: SocketAddr,
+    /// The client's address, as text.
+    ip: Arc<str>,
     activity: Arc<Activity>,
     visit: Arc<Visit>,
     /// When bytes were last read.
@@ -121,7 +82,8 @@ impl<H: Handler> Connection<H> {
         let here = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |here| here.ip());
         let visit = site.bounds.enter(peer);
         let last_read = Arc::new(AtomicI64::new(site.clock.now().as_micros()));
-        Self { site, here, peer, activity: Arc::default(), visit, last_read, recall: Arc::default(), lacks_tls: false }
+        let (ip, activity, recall) = (ip_of(peer).to_string().into(), Arc::default(), Arc::default());
+        Self { site, here, peer, ip, activity, visit, last_read, recall, lacks_tls: false }
     }
 
     pub async fn run(mut self, stream: TcpStream) {
@@ -212,13 +174,10 @@ impl<H: Handler> Connection<H> {
         let hosting = Hosting::new(socket, site.stop.begun.clone(), site.places.clone(), Arc::clone(&self.visit));
         let this = Arc::clone(&self);
         let service = service_fn(move |request| {
-            let (this, hosting) = (Arc::clone(&this), hosting.clone());
-            // In a box, so that an idle connection does not keep its memory.
-            Box::pin(async move {
-                let (mut head, body) = request.into_parts();
-                let prefix = this.site.prefixes.take_from(&mut head, this.peer.ip());
-                Ok::<_, Infallible>(prefix.around(this.answer(head, body, hosting)).await)
-            })
+            let (mut head, body) = request.into_parts();
+            let prefix = this.site.prefixes.take_from(&mut head, this.peer.ip());
+            // In a box, so that an idle connection does not keep its memory. Nothing is around the answer's future that would copy it.
+            Box::pin(prefix.around(Arc::clone(&this).answer(head, body, hosting.clone())))
         });
         let mut connection = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
@@ -244,6 +203,15 @@ impl<H: Handler> Connection<H> {
         None
     }
 
+    /// The next order, or `None` when the service stops.
+    async fn told(&self) -> Option<Order> {
+        tokio::select! {
+            biased;
+            order = self.visit.line.ordered() => Some(order),
+            () = self.site.stop.begun.cancelled() => None,
+        }
+    }
+
     /// Drives a connection to its end, or to an order that it must follow.
     async fn drive<S>(&self, connection: &mut http1::Connection<StampedIo, S>) -> Ended
     where
@@ -253,21 +221,22 @@ impl<H: Handler> Connection<H> {
         let mut connection = Pin::new(connection);
         let stop = &self.site.stop;
         loop {
-            tokio::select! {
+            let mut told = pin!(self.told());
+            let told = tokio::select! {
                 biased;
                 served = connection.as_mut() => return Ended::Served(served),
-                order = self.visit.line.ordered() => {
-                    let look = self.visit.line.look(self.site.bounds.now());
-                    let applies = match order {
-                        Order::Park => look.may_park(),
-                        Order::Close | Order::RefuseHead => look.due() == Some(order),
-                        Order::MakeRoom => look.makes_room().is_some(),
-                    };
-                    if applies {
-                        return Ended::Ordered(order, look.makes_room().map(|(rank, _)| rank));
-                    }
-                }
-                () = stop.begun.cancelled() => break,
+                told = Seldom::new(told.as_mut()) => told,
+            };
+            // A stop is no order.
+            let Some(order) = told else { break };
+            let look = self.visit.line.look(self.site.bounds.now());
+            let applies = match order {
+                Order::Park => look.may_park(),
+                Order::Close | Order::RefuseHead => look.due() == Some(order),
+                Order::MakeRoom => look.makes_room().is_some(),
+            };
+            if applies {
+                return Ended::Ordered(order, look.makes_room().map(|(rank, _)| rank));
             }
         }
         connection.as_mut().graceful_shutdown();
@@ -320,7 +289,7 @@ impl<H: Handler> Connection<H> {
         farewell::say(&mut io, &farewell::word(&problem, &id, self.site.clock.now()), false).await;
     }
 
-    async fn answer(&self, head: Parts, body: Incoming, hosting: Hosting) -> Response {
+    async fn answer(self: Arc<Self>, head: Parts, body: Incoming, hosting: Hosting) -> Result<Response, Infallible> {
         let begun = Instant::now();
         let received = Timestamp::from_micros(self.last_read.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN);
         let answering = Answering::begin(&self.activity);
@@ -332,6 +301,7 @@ impl<H: Handler> Connection<H> {
             head,
             body,
             peer: self.peer,
+            ip: Arc::clone(&self.ip),
             proxies: self.site.prefixes.proxies.clone(),
             received,
             id: id.clone(),
@@ -368,7 +338,7 @@ impl<H: Handler> Connection<H> {
             self.activity.streaming.store(stream.is_events(), Ordering::Relaxed);
             stream.attend(log, answering, turn, Arc::clone(&self.visit));
         }
-        response
+        Ok(response)
     }
 
     /// Answers an ambiguous head, or one without TLS, and closes the connection.

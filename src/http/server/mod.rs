@@ -15,6 +15,8 @@ mod farewell;
 mod finish;
 mod handler;
 mod request;
+mod seldom;
+mod site;
 
 use std::future::Future;
 use std::io;
@@ -29,9 +31,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use self::connection::{Connection, Site, Stop};
+use self::connection::Connection;
 pub use self::handler::{Handler, log_problem};
 pub use self::request::Request;
+use self::site::{Site, Stop};
 use super::body::STOP_PATIENCE;
 use super::bounds::Bounds;
 use super::bounds::turned::Reason;

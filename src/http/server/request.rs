@@ -28,6 +28,8 @@ pub struct Request {
     pub body: Arriving,
     /// The client's address.
     pub peer: SocketAddr,
+    /// The same without the port, as the log shows it: a connection writes it once.
+    pub ip: Arc<str>,
     /// The proxies whose word on the client counts.
     pub proxies: Proxies,
     /// When its bytes were read from the network, before any wait in this process.

@@ -6,7 +6,7 @@ pub mod seeds;
 pub mod vouching;
 pub mod windows;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hyper::StatusCode;
 use serde_json::json;
@@ -20,6 +20,7 @@ use crate::agenda::stamp::{Evidence, Stamp, Vouched};
 use crate::clock::token::{ACCEPTED, BYTES_MAX, Exchange, Holder, NONCE_CHARS_MAX, NotValid, TimeToken, is_nonce};
 use crate::http::bounds::address::AddressKey;
 use crate::http::forwarded::Sender;
+use crate::http::links::FixedLinks;
 use crate::http::parameters::Parameters;
 use crate::http::problem::Problem;
 use crate::http::server::Request;
@@ -29,6 +30,8 @@ use crate::time::Timestamp;
 
 /// The path of the time.
 const PATH: &str = "/time";
+/// The links of an answer without a token.
+static LINKS: LazyLock<FixedLinks> = LazyLock::new(|| FixedLinks::new(links::self_and_entry(PATH)));
 /// What the answer says of the token before this one, if the client brought none.
 const ABSENT: &str = "ausente";
 
@@ -43,8 +46,7 @@ pub async fn time(app: &Arc<App>, request: &Request) -> Result<Response, Problem
 
 /// The official time, and nothing else.
 fn plain(app: &App, received: Timestamp) -> Response {
-    let links = links::self_and_entry(PATH);
-    http::json(StatusCode::OK, &TimeView::of(received, app.clock.now().max(received), links))
+    http::json(StatusCode::OK, &TimeView::of(received, app.clock.now().max(received), &LINKS))
 }
 
 /// What a client asks for that wants a token.
