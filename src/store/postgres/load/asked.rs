@@ -11,14 +11,14 @@ use super::super::rows::{BOOKING, MAINTENANCE, PROPOSAL, REOPENING, SCIENTIST, T
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance, STANDING_MAX};
 use crate::agenda::rules::days_around;
 use crate::agenda::{DURATION_MIN_MAX, SlotRange};
-use crate::store::decide::{Need, View};
+use crate::store::decide::{Counter, Need, View};
 use crate::time::{Timestamp, minutes_in_micros};
 
-/// The numbers that are given out next, in the order in which they are taken. Rows are not deleted, so no number is used again.
+/// The numbers that are given out next, but that of bookings, in the order in which they are taken. Rows are not deleted, so no number is used
+/// again.
 const NEXT: &str =
-    "SELECT (SELECT coalesce(max(id), 0) + 1 FROM agendamentos), (SELECT coalesce(max(id), 0) + 1 FROM cientistas),
-     (SELECT coalesce(max(id), 0) + 1 FROM propostas), (SELECT coalesce(max(id), 0) + 1 FROM manutencoes),
-     (SELECT coalesce(max(id), 0) + 1 FROM esperas)";
+    "SELECT (SELECT coalesce(max(id), 0) + 1 FROM cientistas), (SELECT coalesce(max(id), 0) + 1 FROM propostas),
+     (SELECT coalesce(max(id), 0) + 1 FROM manutencoes), (SELECT coalesce(max(id), 0) + 1 FROM esperas)";
 
 /// The claims of slots, with the scientists who have them. OFFSET keeps each slot's telescope and start together, so that both are looked for in the
 /// index: the planner else takes the telescope alone, and reads all of its slots.
@@ -110,6 +110,8 @@ impl Asked {
 
     fn add(&mut self, need: &Need, view: &View) {
         match need {
+            // It is loaded at the beginning.
+            Need::Next(Counter::Booking) => {}
             Need::Next(_) => self.next = true,
             Need::Booking(id) => self.bookings.push(*id),
             Need::Wait(id) => self.waits.push(*id),
