@@ -144,8 +144,8 @@ impl Loaded {
             view.bookings.insert(booking.id, booking);
         }
         for row in &step.held {
-            let booking = rows::booking(row)?;
-            view.held_mut(&booking.telescope, booking.scientist_id).insert(booking.id, booking.slots);
+            let (code, scientist_id): (&str, i64) = (get(row, 0)?, get(row, 1)?);
+            view.held_mut(code, scientist_id).insert(get(row, 2)?, rows::slots(row, 3)?);
         }
         for row in &step.claims {
             take_claim(view, row)?;
