@@ -38,7 +38,7 @@ fn renumbered(sql: &str, before: usize) -> (String, usize) {
         let end = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
         let number: usize = piece[..end].parse().expect("a dollar sign stands before the number of a value");
         values = values.max(number);
-        shifted.push_str(&format!("${}{}", number + before, &piece[end..]));
+        shifted.extend(["$", &(number + before).to_string(), &piece[end..]]);
     }
     (shifted, values)
 }
