@@ -8,6 +8,9 @@
 //! Every answer is checked, and at the end each slot has to be booked once. Figures depend on the machine and its disk, and the client
 //! runs on it too: the ratios are what to compare.
 //!
+//! With `SCTEC_TEST_STORE=postgres` each scheduler has its agenda in a database of a PostgreSQL server that the bench starts, with `fsync` and
+//! `synchronous_commit` on; the server's processor time is then shown beside that of the services.
+//!
 //! `SCTEC_BENCH_SECONDS` is the length of a turn, `SCTEC_BENCH_ROUNDS` the number of turns. With
 //! `SCTEC_BENCH_SECONDS=0.3 SCTEC_BENCH_ROUNDS=1` the whole takes a few seconds. The names of rows choose among them (`-- booking time`).
 
@@ -22,7 +25,7 @@ mod side;
 use std::process::Command;
 use std::time::Duration;
 
-use common::Server;
+use common::{Server, storage};
 use measure::floor::floor;
 use measure::rows::Row;
 use measure::{Outcome, rank, resident_kib, table, told};
@@ -71,9 +74,22 @@ fn main() -> Outcome<()> {
         let turns = measured(&runtime, (side, &floor), connections, time, rounds.max(1))?;
         rows.push(shown(name, connections, &turns));
     }
-    let header =
-        ["", "connections", "per second", "of the floor", "p50 ms", "p99 ms", "CPU µs", "floor's", "bytes of log"];
-    eprintln!("medians of {rounds} turns of {seconds} s; the client runs on the same machine");
+    let header = [
+        "",
+        "connections",
+        "per second",
+        "of the floor",
+        "p50 ms",
+        "p99 ms",
+        "CPU µs",
+        "floor's",
+        "PostgreSQL's",
+        "bytes of log",
+    ];
+    let store = if storage::is_postgres() { "PostgreSQL" } else { "SQLite" };
+    eprintln!(
+        "medians of {rounds} turns of {seconds} s; the agenda is in {store}; the client runs on the same machine"
+    );
     eprintln!("{}", table(header, rows));
     if chosen(Row::Booking) {
         eprintln!("{}", hearing::measured(time)?);
@@ -118,7 +134,7 @@ fn measured(
 }
 
 /// The medians of a row.
-fn shown(name: &str, connections: usize, turns: &[[Turn; 2]]) -> [String; 9] {
+fn shown(name: &str, connections: usize, turns: &[[Turn; 2]]) -> [String; 10] {
     let of = |figure: &dyn Fn(&[Turn; 2]) -> f64| median(turns.iter().map(figure).collect());
     let millis = |percent| of(&move |[own, _]| rank(&own.done.latencies, percent).as_secs_f64() * 1e3);
     [
@@ -130,6 +146,7 @@ fn shown(name: &str, connections: usize, turns: &[[Turn; 2]]) -> [String; 9] {
         format!("{:.2}", millis(99)),
         format!("{:.1}", of(&|[own, _]| own.done.cpu_us)),
         format!("{:.1}", of(&|[_, floor]| floor.done.cpu_us)),
+        format!("{:.1}", of(&|[own, _]| own.database_cpu_us)),
         format!("{:.0}", of(&|[own, _]| own.log_bytes)),
     ]
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::common::{Server, Services, coordinator_command, scheduler_command};
+use crate::common::{Server, Services, coordinator_command, scheduler_command, storage};
+use crate::measure::database::server_cpu_us;
 use crate::measure::rows::{Asking, Row};
 use crate::measure::turns::{Done, turn};
 use crate::measure::{Outcome, resident_kib};
@@ -26,6 +27,8 @@ pub struct Turn {
     pub done: Done,
     /// The bytes of the logs and of the audit trail for each request.
     pub log_bytes: f64,
+    /// The processor time of the database's server for each request, in microseconds; 0 if the scheduler has the agenda in its own process.
+    pub database_cpu_us: f64,
 }
 
 impl Side {
@@ -63,20 +66,21 @@ impl Side {
     /// The services are asked for so long.
     pub fn turn(&self, runtime: &Runtime, connections: usize, time: Duration) -> Outcome<Turn> {
         let url = if self.row == Row::Lock { self.services.coordinator.url() } else { self.services.scheduler.url() };
-        let before = self.log_bytes()?;
+        let (before, cpu_before) = (self.log_bytes()?, database_cpu_us());
         let done = self.asked(runtime, &url, connections, time, self.row.status(), &pids(&self.services))?;
         let count = done.latencies.len();
+        let database_cpu_us = (database_cpu_us() - cpu_before) / count as f64;
         if self.row.status() == 201 {
             self.booked.fetch_add(count as u64, Ordering::Relaxed);
         }
         let log_bytes = (self.log_bytes()? - before) / count as f64;
-        Ok(Turn { done, log_bytes })
+        Ok(Turn { done, log_bytes, database_cpu_us })
     }
 
     /// The floor is asked for the same.
     pub fn floors_turn(&self, runtime: &Runtime, floor: &Server, connections: usize, time: Duration) -> Outcome<Turn> {
         let done = self.asked(runtime, &floor.url(), connections, time, 200, &[floor.pid()])?;
-        Ok(Turn { done, log_bytes: 0.0 })
+        Ok(Turn { done, log_bytes: 0.0, database_cpu_us: 0.0 })
     }
 
     fn asked(
@@ -125,7 +129,7 @@ impl Side {
     pub fn check(&self) -> Outcome<()> {
         let count = |sql| self.services.count(sql) as u64;
         let bookings = count("SELECT count(*) FROM agendamentos");
-        let slots = count("SELECT count(*) FROM (SELECT DISTINCT telescopio_id, inicio_us FROM agendamentos)");
+        let slots = count("SELECT count(*) FROM (SELECT DISTINCT telescopio_id, inicio_us FROM agendamentos) AS d");
         let records = count("SELECT count(*) FROM auditoria WHERE linha LIKE '%\"AGENDAMENTO_CRIADO\"%'");
         let acknowledged = self.booked.load(Ordering::Relaxed) + u64::from(self.row == Row::Refusal);
         if [slots, records, acknowledged] == [bookings; 3] {
@@ -139,6 +143,10 @@ impl Side {
 
 fn pids(services: &Services) -> [u32; 2] {
     [services.scheduler.pid(), services.coordinator.pid()]
+}
+
+fn database_cpu_us() -> f64 {
+    if storage::is_postgres() { server_cpu_us() } else { 0.0 }
 }
 
 fn memory_kib(services: &Services) -> [f64; 2] {

@@ -1,6 +1,7 @@
 //! What the measurements share: their client, their statistics and their table.
 #![allow(dead_code, reason = "each measurement is a crate of its own and uses part of this")]
 
+pub mod database;
 pub mod floor;
 pub mod listeners;
 pub mod rows;
@@ -64,15 +65,25 @@ pub fn up_to(end: Instant) -> impl Fn() -> bool {
     move || Instant::now() < end
 }
 
-/// Processor time that a process has used, as Linux counts it; 0 where it does not say.
+/// Processor time that a process has used, as Linux counts it, in microseconds; 0 where it does not say.
 pub fn cpu_us(pid: u32) -> f64 {
+    ticks_us(pid, [11, 12])
+}
+
+/// The same of the processes that it has started, once they have ended.
+pub fn cpu_us_of_ended_children(pid: u32) -> f64 {
+    ticks_us(pid, [13, 14])
+}
+
+/// The sum of two counters of `/proc/PID/stat`, counted from after the process's name.
+fn ticks_us(pid: u32, counters: [usize; 2]) -> f64 {
     /// Linux's clock ticks are a hundredth of a second on every platform it runs on.
     const TICK_US: f64 = 10_000.0;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in parentheses may have blanks in it; the counters are the 12th and 13th fields after it.
+    // The name in parentheses may have blanks in it.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) * TICK_US
+    counters.map(ticks).iter().sum::<f64>() * TICK_US
 }
 
 /// One request after the other, while `goes_on`; how long each took.

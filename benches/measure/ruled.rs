@@ -1,11 +1,8 @@
 //! A telescope with all of the rules, and a proposal for each scientist, for the benches that measure what rules cost.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use rusqlite::Connection;
 use sctec::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -21,24 +18,23 @@ const FIRST_SLOT: i64 = 6_010_000;
 const SLOT_US: i64 = 300_000_000;
 
 /// Adds scientists, and a proposal of each one with the same number.
-pub fn add_scientists(services: &Services, count: u64) -> Outcome<()> {
-    let database = Connection::open(services.data_dir().join("sctec.db"))?;
-    database.busy_timeout(Duration::from_secs(10))?;
+pub fn add_scientists(services: &Services, count: u64) {
     let last = FIRST + count - 1;
-    database.execute_batch(&format!(
+    let numbers = format!("WITH RECURSIVE n (i) AS (SELECT {FIRST} UNION ALL SELECT i + 1 FROM n WHERE i < {last})");
+    services.sql(&format!(
         "BEGIN;
-         WITH RECURSIVE n (i) AS (SELECT {FIRST} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
+         {numbers}
          INSERT INTO cientistas (id, nome, instituicao, pais) SELECT i, 'Cientista ' || i, 'Observatório', 'BR' FROM n;
-         WITH RECURSIVE n (i) AS (SELECT {FIRST} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
+         {numbers}
          INSERT INTO propostas (id, titulo, responsavel_id, inicio_us, fim_us, ativa, membros, alocado_min)
-         SELECT i, 'Proposta ' || i, i, 0, 4102444800000000, 1, '[]', '{{\"{TELESCOPE}\": 500000}}' FROM n;
+         SELECT i, 'Proposta ' || i, i, 0, 4102444800000000, TRUE, '[]', '{{\"{TELESCOPE}\": 500000}}' FROM n;
+         UPDATE resumo SET catalogo = catalogo + 1;
          COMMIT;"
-    ))?;
+    ));
     // What SQL has added is known within a second.
     wait_until("the last scientist is known", || {
         http("GET", &services.agenda(&format!("/cientistas/{last}")), None).status == 200
     });
-    Ok(())
 }
 
 /// Gives the telescope all of the rules: the longest booking, notice, a horizon, both quotas, weekly hours, and that each booking is

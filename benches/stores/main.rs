@@ -32,6 +32,7 @@ use common::postgres::Database;
 use common::{Server, Services, scheduler_command, wait_until};
 use http_body_util::Full;
 use hyper::Request;
+use measure::database::server_cpu_us;
 use measure::turns::{TURN, one_turn_over};
 use measure::{Outcome, cpu_us, last_seq, table, told};
 use sctec::time::Timestamp;
@@ -59,6 +60,8 @@ struct Measured {
     batches: Vec<f64>,
     /// Processor time of the schedulers and the coordinator, in microseconds per booking.
     cpu_us: Vec<f64>,
+    /// Processor time of PostgreSQL, in microseconds per booking.
+    database_cpu_us: Vec<f64>,
     /// Processor time of all but PostgreSQL, the clients too, in seconds per second.
     beside: Vec<f64>,
 }
@@ -125,6 +128,7 @@ fn report(
             or_none(&measured.rates, 0),
             or_none(&measured.batches, 0),
             or_none(&measured.cpu_us, 0),
+            or_none(&measured.database_cpu_us, 0),
             or_none(&measured.beside, 2),
             format!("{:.2}", ratio(measured, sqlite)),
             of(alone),
@@ -136,6 +140,7 @@ fn report(
         "bookings a second",
         "in a transaction",
         "CPU µs of the services",
+        "of PostgreSQL",
         "processors beside",
         "of SQLite",
         "of pgbench",
@@ -217,9 +222,12 @@ impl Side {
         let request = move || post(next.fetch_add(1, Ordering::Relaxed));
         let all: Vec<u32> = pids.iter().copied().chain([std::process::id()]).collect();
         let used = || all.iter().map(|pid| cpu_us(*pid)).sum::<f64>();
-        let (before, begun) = (used(), Instant::now());
+        let database = || self.database.as_ref().map(|_| server_cpu_us());
+        let (before, database_before, begun) = (used(), database(), Instant::now());
         let (rate, cpu_us) = runtime.block_on(one_turn_over(&addresses, &pids, 201, request))?;
-        let beside = (used() - before) / 1e6 / begun.elapsed().as_secs_f64();
+        let seconds = begun.elapsed().as_secs_f64();
+        let beside = (used() - before) / 1e6 / seconds;
+        let database_cpu_us = database().zip(database_before).map(|(now, before)| (now - before) / (rate * seconds));
         let folders =
             [self.services.data_dir()].into_iter().chain(self.second.as_ref().map(|(_, folder)| folder.path()));
         let trails: Vec<PathBuf> = folders.map(|folder| folder.join("audit.jsonl")).collect();
@@ -228,6 +236,7 @@ impl Side {
         if let Some(measured) = measured {
             measured.rates.push(rate);
             measured.cpu_us.push(cpu_us);
+            measured.database_cpu_us.extend(database_cpu_us);
             measured.beside.push(beside);
             measured.batches.extend(self.database.as_ref().map(|_| self.last_batch() as f64));
         }

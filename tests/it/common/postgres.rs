@@ -90,6 +90,13 @@ pub fn speak_tls(certificate: &str, key: &str) -> u16 {
     SERVER.port
 }
 
+/// The server's process, which starts one for each connection.
+#[allow(dead_code, reason = "only benches ask for it")]
+pub fn pid() -> u32 {
+    let text = std::fs::read_to_string(SERVER.folder.join("data/postmaster.pid")).unwrap();
+    text.lines().next().unwrap().parse().unwrap()
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         // The server's folder is removed in the end, with all databases.

@@ -1,10 +1,11 @@
-//! Hosts of PostgreSQL that are silent: their processes stand still, while the kernel goes on taking connections and bytes.
+//! Hosts of PostgreSQL that are silent: their processes stand still, while the kernel goes on taking connections and bytes. And one that greets,
+//! and answers no statement.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -15,6 +16,8 @@ use crate::common::{Server, coordinator_command, http, sctec, wait_until};
 
 /// More than a scheduler's pool has connections, so that all of them are used.
 const READINGS: usize = 12;
+/// Within this time a booking is answered, however the database behaves.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The address of a database with another host before it.
 fn behind(first: SocketAddr, database: &Database) -> String {
@@ -51,42 +54,63 @@ fn all_read(scheduler: &Server) -> bool {
     })
 }
 
-/// A host in front of a database, which can be frozen.
+/// A host in front of a database.
 struct Host {
     address: SocketAddr,
-    frozen: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// It passes nothing on.
+    is_frozen: AtomicBool,
+    /// It does not pass on what begins with a statement that is to be prepared. So a new connection is greeted and set up.
+    is_deaf: AtomicBool,
+    /// Its connections.
+    open: Mutex<Vec<TcpStream>>,
 }
 
 impl Host {
     fn before(database: SocketAddr) -> Self {
-        let (listener, frozen) = (TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(AtomicBool::new(false)));
-        let (address, is_frozen) = (listener.local_addr().unwrap(), Arc::clone(&frozen));
+        let (listener, state) = (TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(State::default()));
+        let (address, of_thread) = (listener.local_addr().unwrap(), Arc::clone(&state));
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, server) = (client.unwrap(), TcpStream::connect(database).unwrap());
                 let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
-                for (from, to) in [(client, server), back] {
-                    let is_frozen = Arc::clone(&is_frozen);
-                    std::thread::spawn(move || pass_on(from, to, &is_frozen));
+                of_thread.open.lock().unwrap().push(client.try_clone().unwrap());
+                for (is_request, (from, to)) in [(true, (client, server)), (false, back)] {
+                    let state = Arc::clone(&of_thread);
+                    std::thread::spawn(move || pass_on(from, to, is_request, &state));
                 }
             }
         });
-        Self { address, frozen }
+        Self { address, state }
+    }
+
+    /// Ends the connections that are open.
+    fn cut(&self) {
+        for client in self.state.open.lock().unwrap().drain(..) {
+            let _ = client.shutdown(Shutdown::Both);
+        }
     }
 }
 
-/// Passes on what comes, while nothing is frozen.
-fn pass_on(mut from: TcpStream, mut to: TcpStream, is_frozen: &AtomicBool) {
+/// Passes on what comes, as the host's state lets it.
+fn pass_on(mut from: TcpStream, mut to: TcpStream, is_request: bool, state: &State) {
+    /// A message with a statement that is to be prepared.
+    const PARSE: u8 = b'P';
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
-        while is_frozen.load(Ordering::Relaxed) {
+        let is_statement = is_request && bytes[0] == PARSE;
+        while state.is_frozen.load(Ordering::Relaxed) || is_statement && state.is_deaf.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(5));
         }
         if to.write_all(&bytes[..count]).is_err() {
             break;
         }
     }
-    let _ = to.shutdown(std::net::Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 #[test]
@@ -109,10 +133,41 @@ fn a_host_that_freezes_is_left_by_all_connections_once_one_has_found_it_silent()
     let (scheduler, _coordinator) = services(&folder, &behind(host.address, &database));
     assert_eq!(book(&scheduler, "2031-03-01T03:00:00Z"), 201);
     assert!(all_read(&scheduler));
-    host.frozen.store(true, Ordering::Relaxed);
+    host.state.is_frozen.store(true, Ordering::Relaxed);
     // The writer finds it silent before a reading would.
     let mut slots = (1..250).map(super::at).cycle();
     wait_until("a booking at the other host", || book(&scheduler, &slots.next().unwrap()) == 201);
     assert!(all_read(&scheduler), "no connection to the frozen host is used");
     assert!(all_read(&scheduler), "nor later");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_booking_is_answered_in_time_although_the_only_host_greets_and_answers_no_statement() {
+    let (database, folder) = (Database::create(), TempDir::new().unwrap());
+    let host = Host::before(address_of(&database));
+    let url = database.url().replace(&address_of(&database).to_string(), &host.address.to_string());
+    let (scheduler, _coordinator) = services(&folder, &url);
+    assert_eq!(book(&scheduler, &super::at(0)), 201);
+    host.state.is_deaf.store(true, Ordering::Relaxed);
+    host.cut();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let bookings: Vec<_> = (1..4)
+            .map(super::at)
+            .map(|slot| {
+                scope.spawn({
+                    let scheduler = &scheduler;
+                    move || book(scheduler, &slot)
+                })
+            })
+            .collect();
+        for booking in bookings {
+            assert_eq!(booking.join().unwrap(), 503);
+        }
+    });
+    assert!(begun.elapsed() < ANSWERED_WITHIN, "{:?}", begun.elapsed());
+    host.state.is_deaf.store(false, Ordering::Relaxed);
+    let mut slots = (4..250).map(super::at).cycle();
+    wait_until("a booking once the host answers", || book(&scheduler, &slots.next().unwrap()) == 201);
 }

@@ -2,15 +2,16 @@
 
 use deadpool_postgres::ClientWrapper;
 
+use super::super::ask::Value;
 use super::super::errors::Error;
 use super::super::pending::Pending;
-use super::statement::{instant, write};
+use super::statement::{Rows, instant, write};
 use crate::agenda::Booking;
 use crate::store::decide::{Claim, View};
 use crate::time::Timestamp;
 
 /// New bookings, also those that were changed since in the same batch.
-const INSERT: &str = "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us,
+pub const INSERT: &str = "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us,
          criado_us, cancelado_us, motivo, versao, alterado_us, proposta_id, token, req, carimbo_us,
          disputado)
      SELECT q.id, t.id, q.cientista_id, q.inicio_us, q.fim_us, q.status, q.alvo, q.observacoes, q.clique_us, q.criado_us, q.cancelado_us,
@@ -38,15 +39,15 @@ const FREE: &str = "UPDATE horarios h SET agendamento_id = NULL, token = greates
      WHERE h.telescopio_id = p.telescopio_id AND h.inicio_us = p.inicio_us AND h.agendamento_id = p.agendamento_id";
 /// Even if a decision were wrong, this statement keeps a slot from two bookings: the slot has one row, which takes a booking only while it is
 /// free and has seen no newer token.
-const CLAIM: &str = "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token, abre_us)
+pub const CLAIM: &str = "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token, abre_us)
      SELECT t.id, q.inicio_us, q.agendamento_id, q.token, q.abre_us
      FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS q (codigo, inicio_us, agendamento_id, token, abre_us)
      JOIN telescopios t ON t.codigo = q.codigo
      ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id, token = excluded.token, abre_us = excluded.abre_us
      WHERE horarios.agendamento_id IS NULL AND horarios.token <= excluded.token";
 
-/// All of them, to be prepared.
-pub const STATEMENTS: &[&str] = &[INSERT, UPDATE, FREE, CLAIM];
+/// Those that are sent by themselves, to be prepared.
+pub const STATEMENTS: &[&str] = &[UPDATE, FREE];
 
 /// Bookings as columns.
 #[derive(Default)]
@@ -92,30 +93,79 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// The bookings.
-pub async fn bookings(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
-    let mut new = Columns::default();
-    let (mut tokens, mut requests) = (Vec::new(), Vec::new());
-    for (id, (token, request)) in &pending.new_bookings {
-        let Some(booking) = view.bookings.get(id) else { continue };
-        new.push(booking);
-        tokens.push(token.map(u64::cast_signed));
-        requests.push(&**request);
+/// New bookings, with what a booking itself does not have.
+pub struct New<'a> {
+    columns: Columns<'a>,
+    tokens: Vec<Option<i64>>,
+    requests: Vec<&'a str>,
+    expected: usize,
+}
+
+impl<'a> New<'a> {
+    /// Those that are pending.
+    pub fn of(pending: &'a Pending, view: &'a View) -> Self {
+        let (columns, expected) = (Columns::default(), pending.new_bookings.len());
+        let mut new = Self { columns, tokens: Vec::new(), requests: Vec::new(), expected };
+        for (id, (token, request)) in &pending.new_bookings {
+            let Some(booking) = view.bookings.get(id) else { continue };
+            new.columns.push(booking);
+            new.tokens.push(token.map(u64::cast_signed));
+            new.requests.push(&**request);
+        }
+        new
     }
+
+    /// For [`INSERT`].
+    pub fn rows(&self) -> Rows<'_> {
+        let new = &self.columns;
+        let values: [Value<'_>; 19] = [
+            &new.ids,
+            &new.telescopes,
+            &new.scientists,
+            &new.starts,
+            &new.ends,
+            &new.statuses,
+            &new.targets,
+            &new.notes,
+            &new.clicked,
+            &new.created,
+            &new.cancelled,
+            &new.reasons,
+            &new.versions,
+            &new.changed,
+            &new.proposals,
+            &self.tokens,
+            &self.requests,
+            &new.stamped,
+            &new.contested,
+        ];
+        Rows::of("agendamentos", self.expected, values)
+    }
+}
+
+/// Bookings that were changed.
+pub async fn changed(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
     let mut old = Columns::default();
     pending.bookings.iter().filter_map(|id| view.bookings.get(id)).for_each(|booking| old.push(booking));
-    tokio::try_join!(biased;
-        write(client, ("agendamentos", pending.new_bookings.len()), INSERT, [
-            &new.ids, &new.telescopes, &new.scientists, &new.starts, &new.ends, &new.statuses, &new.targets, &new.notes, &new.clicked,
-            &new.created, &new.cancelled, &new.reasons, &new.versions, &new.changed, &new.proposals, &tokens, &requests,
-            &new.stamped, &new.contested,
-        ]),
-        write(client, ("agendamentos", pending.bookings.len()), UPDATE, [
-            &old.ids, &old.telescopes, &old.starts, &old.ends, &old.statuses, &old.targets, &old.notes, &old.cancelled, &old.reasons,
-            &old.versions, &old.changed,
-        ]),
-    )?;
-    Ok(())
+    write(
+        client,
+        ("agendamentos", pending.bookings.len()),
+        UPDATE,
+        [
+            &old.ids,
+            &old.telescopes,
+            &old.starts,
+            &old.ends,
+            &old.statuses,
+            &old.targets,
+            &old.notes,
+            &old.cancelled,
+            &old.reasons,
+            &old.versions,
+            &old.changed,
+        ],
+    )
+    .await
 }
 
 /// Slots as columns: telescope, start, booking, token, opening.
@@ -136,26 +186,44 @@ impl<'a> Slots<'a> {
         self.tokens.push(claim.token.cast_signed());
         self.opening.push(instant(claim.opens_at));
     }
+
+    fn values(&self) -> [Value<'_>; 5] {
+        [&self.telescopes, &self.starts, &self.bookings, &self.tokens, &self.opening]
+    }
 }
 
-/// The slots: those that had a booking become free first, and then those that have one are claimed.
-pub async fn slots(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
-    let (mut freed, mut claimed) = (Slots::default(), Slots::default());
-    for (slot, before) in &pending.slots {
-        let claim = view.slots.get(&slot.0).and_then(|claims| claims.get(&slot.1));
-        let Some(claim) = claim else { continue };
-        if before.is_some() {
-            freed.push(slot, *before, *claim);
+/// Slots that have been touched.
+#[derive(Default)]
+pub struct Touched<'a> {
+    freed: Slots<'a>,
+    claimed: Slots<'a>,
+}
+
+impl<'a> Touched<'a> {
+    /// Those that are pending: those that had a booking become free first, and then those that have one are claimed.
+    pub fn of(pending: &'a Pending, view: &View) -> Self {
+        let mut touched = Self::default();
+        for (slot, before) in &pending.slots {
+            let claim = view.slots.get(&slot.0).and_then(|claims| claims.get(&slot.1));
+            let Some(claim) = claim else { continue };
+            if before.is_some() {
+                touched.freed.push(slot, *before, *claim);
+            }
+            // One that was claimed and given up in the same batch has seen a token, and has no booking.
+            if claim.taken.is_some() || before.is_none() {
+                touched.claimed.push(slot, claim.taken.map(|taken| taken.booking_id), *claim);
+            }
         }
-        // One that was claimed and given up in the same batch has seen a token, and has no booking.
-        if claim.taken.is_some() || before.is_none() {
-            claimed.push(slot, claim.taken.map(|taken| taken.booking_id), *claim);
-        }
+        touched
     }
-    let values = |slots: &Slots<'_>| slots.starts.len();
-    tokio::try_join!(biased;
-        write(client, ("horarios", values(&freed)), FREE, [&freed.telescopes, &freed.starts, &freed.bookings, &freed.tokens, &freed.opening]),
-        write(client, ("horarios", values(&claimed)), CLAIM, [&claimed.telescopes, &claimed.starts, &claimed.bookings, &claimed.tokens, &claimed.opening]),
-    )?;
-    Ok(())
+
+    /// Frees those that had a booking.
+    pub async fn free(&self, client: &ClientWrapper) -> Result<(), Error> {
+        write(client, ("horarios", self.freed.starts.len()), FREE, self.freed.values()).await
+    }
+
+    /// For [`CLAIM`].
+    pub fn claims(&self) -> Rows<'_> {
+        Rows::of("horarios", self.claimed.starts.len(), self.claimed.values())
+    }
 }

@@ -1,4 +1,5 @@
-//! Writing what was decided: one statement for each kind of rows, for any number of them, and all of them sent at once.
+//! Writing what was decided: one statement for each kind of rows, for any number of them, and one for all kinds that most transactions write;
+//! all are sent at once.
 //!
 //! Each statement has to change as many rows as the decisions say. If one does not, somebody else has written without the lock on the
 //! trail's head, and the whole transaction is undone.
@@ -13,9 +14,12 @@ mod catalogue;
 mod statement;
 mod waits;
 
+use std::sync::LazyLock;
+
 use deadpool_postgres::ClientWrapper;
 
-use self::statement::{counted, run, write};
+use self::bookings::{New, Touched};
+use self::statement::{Rows, counted, run, write, write_all};
 use super::ask::Value;
 use super::errors::Error;
 use super::kept::old_at;
@@ -41,11 +45,16 @@ const ANSWERS: &str = "INSERT INTO respostas (chave, autor, ordem, pedido, guard
 const TOO_MANY: &str = "DELETE FROM respostas r USING unnest($1::text[], $2::bigint[]) AS q (autor, most)
      WHERE r.autor = q.autor AND r.ordem <= (SELECT max(o.ordem) FROM respostas o WHERE o.autor = q.autor) - q.most";
 
+/// What most transactions write, in one statement: new bookings and their slots, the records, the trail's new head, and what is known of the
+/// whole agenda. The server tells the end of each statement by itself, and as long as that lasts all other schedulers wait.
+static USUAL: LazyLock<String> =
+    LazyLock::new(|| counted(&[bookings::INSERT, bookings::CLAIM, RECORDS, HEAD, SUMMARY]));
+
 /// Prepares all statements of a new connection, so that later each is sent in the order in which it is called.
 pub async fn prepare(client: &ClientWrapper) -> Result<(), Error> {
-    let own = &[RECORDS, HEAD, SUMMARY, ANSWERS][..];
-    let all = [own, bookings::STATEMENTS, waits::STATEMENTS, catalogue::STATEMENTS].concat();
-    let all: Vec<String> = all.into_iter().map(counted).chain([TOO_MANY.to_owned()]).collect();
+    let all = [&[ANSWERS], bookings::STATEMENTS, waits::STATEMENTS, catalogue::STATEMENTS].concat();
+    let all = all.into_iter().map(|sql| counted(&[sql])).chain([TOO_MANY.to_owned(), USUAL.clone()]);
+    let all: Vec<String> = all.collect();
     futures_util::future::try_join_all(all.iter().map(|sql| client.prepare_cached(sql))).await?;
     Ok(())
 }
@@ -55,17 +64,18 @@ pub async fn apply(client: &ClientWrapper, pending: &Pending, view: &View) -> Re
     if pending.is_empty() {
         return Ok(());
     }
+    let touched = Touched::of(pending, view);
     // Those that refer to others come after these. What is polled first is sent first.
     tokio::try_join!(biased;
         catalogue::telescopes(client, pending, view),
         catalogue::scientists(client, pending, view),
         catalogue::proposals(client, pending, view),
         catalogue::maintenances(client, pending),
-        bookings::bookings(client, pending, view),
-        bookings::slots(client, pending, view),
+        bookings::changed(client, pending, view),
+        touched.free(client),
+        usual(client, pending, &touched, view),
         waits::waits(client, pending, view),
         answers(client, pending),
-        trail(client, pending, view),
     )?;
     Ok(())
 }
@@ -95,18 +105,19 @@ async fn answers(client: &ClientWrapper, pending: &Pending) -> Result<(), Error>
     Ok(())
 }
 
-/// The records, the trail's new head, and what is known of the whole agenda.
-async fn trail(client: &ClientWrapper, pending: &Pending, view: &View) -> Result<(), Error> {
+/// What most transactions write.
+async fn usual(client: &ClientWrapper, pending: &Pending, touched: &Touched<'_>, view: &View) -> Result<(), Error> {
+    let new = New::of(pending, view);
     let seqs: Vec<i64> = pending.records.iter().map(|(seq, _)| seq.cast_signed()).collect();
     let lines: Vec<&str> = pending.records.iter().map(|(_, line)| line.as_str()).collect();
     let bookings: Vec<Option<i64>> = lines.iter().map(|line| booking_of(line)).collect();
     let (seq, token, editions) =
         (view.head.seq.cast_signed(), pending.token.cast_signed(), i64::from(pending.catalogue));
-    let is_otherwise = usize::from(token > 0 || pending.catalogue);
-    tokio::try_join!(biased;
-        write(client, ("auditoria", seqs.len()), RECORDS, [&seqs, &lines, &bookings]),
-        write(client, ("trilha", 1), HEAD, [&seq, &view.head.hash]),
-        write(client, ("resumo", is_otherwise), SUMMARY, [&token, &editions]),
-    )?;
-    Ok(())
+    let records: [Value<'_>; 3] = [&seqs, &lines, &bookings];
+    let head: [Value<'_>; 2] = [&seq, &view.head.hash];
+    let summary: [Value<'_>; 2] = [&token, &editions];
+    let trail =
+        [Rows::of("auditoria", seqs.len(), records), Rows::of("trilha", 1, head), Rows::of("resumo", 1, summary)];
+    let all: Vec<Rows<'_>> = [new.rows(), touched.claims()].into_iter().chain(trail).collect();
+    write_all(client, &USUAL, &all).await
 }

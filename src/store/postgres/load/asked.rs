@@ -11,14 +11,14 @@ use super::super::rows::{BOOKING, MAINTENANCE, PROPOSAL, REOPENING, SCIENTIST, T
 use crate::agenda::maintenance::{CANCELLED_MAX, NewMaintenance, STANDING_MAX};
 use crate::agenda::rules::days_around;
 use crate::agenda::{DURATION_MIN_MAX, SlotRange};
-use crate::store::decide::{Need, View};
+use crate::store::decide::{Counter, Need, View};
 use crate::time::{Timestamp, minutes_in_micros};
 
-/// The numbers that are given out next, in the order in which they are taken. Rows are not deleted, so no number is used again.
+/// The numbers that are given out next, but that of bookings, in the order in which they are taken. Rows are not deleted, so no number is used
+/// again.
 const NEXT: &str =
-    "SELECT (SELECT coalesce(max(id), 0) + 1 FROM agendamentos), (SELECT coalesce(max(id), 0) + 1 FROM cientistas),
-     (SELECT coalesce(max(id), 0) + 1 FROM propostas), (SELECT coalesce(max(id), 0) + 1 FROM manutencoes),
-     (SELECT coalesce(max(id), 0) + 1 FROM esperas)";
+    "SELECT (SELECT coalesce(max(id), 0) + 1 FROM cientistas), (SELECT coalesce(max(id), 0) + 1 FROM propostas),
+     (SELECT coalesce(max(id), 0) + 1 FROM manutencoes), (SELECT coalesce(max(id), 0) + 1 FROM esperas)";
 
 /// The claims of slots, with the scientists who have them. OFFSET keeps each slot's telescope and start together, so that both are looked for in the
 /// index: the planner else takes the telescope alone, and reads all of its slots.
@@ -27,6 +27,20 @@ const CLAIMS: &str = "SELECT p.codigo, h.inicio_us, h.token, h.agendamento_id, a
            JOIN telescopios t ON t.codigo = q.codigo OFFSET 0) p
      JOIN horarios h ON h.telescopio_id = p.telescopio_id AND h.inicio_us = p.inicio_us
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id";
+
+/// What scientists have booked, as far as it counts: those that have not ended, and those on some days.
+const HELD: &str = "SELECT q.codigo, q.cientista_id, a.id, a.inicio_us, a.fim_us
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q (codigo, cientista_id, dia, depois)
+     JOIN telescopios t ON t.codigo = q.codigo
+     CROSS JOIN LATERAL (
+         (SELECT b.id, b.inicio_us, b.fim_us FROM agendamentos b
+          WHERE b.cientista_id = q.cientista_id AND b.telescopio_id = t.id AND b.status = 'AGENDADO'
+          AND b.inicio_us > $6::bigint - $7::bigint AND b.fim_us > $6 ORDER BY b.inicio_us LIMIT $5)
+         UNION
+         (SELECT b.id, b.inicio_us, b.fim_us FROM agendamentos b
+          WHERE b.cientista_id = q.cientista_id AND b.telescopio_id = t.id AND b.status = 'AGENDADO'
+          AND b.inicio_us > q.dia - $7 AND b.inicio_us < q.depois AND b.fim_us > q.dia)
+     ) a";
 
 /// The minutes of active bookings, by proposal and telescope.
 const USED: &str = "SELECT q.proposta_id, q.codigo, (SELECT coalesce(sum(a.fim_us - a.inicio_us), 0)::bigint / $3
@@ -110,6 +124,8 @@ impl Asked {
 
     fn add(&mut self, need: &Need, view: &View) {
         match need {
+            // It is loaded at the beginning.
+            Need::Next(Counter::Booking) => {}
             Need::Next(_) => self.next = true,
             Need::Booking(id) => self.bookings.push(*id),
             Need::Wait(id) => self.waits.push(*id),
@@ -160,7 +176,7 @@ impl Asked {
             scientists: rows(client, !self.scientists.is_empty(), &sql.scientists, [&self.scientists]),
             bookings: rows(client, !self.bookings.is_empty(), &sql.bookings, [&self.bookings]),
             claims: rows(client, !self.claims.0.is_empty(), CLAIMS, [&self.claims.0, &self.claims.1]),
-            held: rows(client, !of.telescopes.is_empty(), &sql.held,
+            held: rows(client, !of.telescopes.is_empty(), HELD,
                 [&of.telescopes, &of.scientists, &of.day, &of.after, &of.most, &of.now, &longest]),
             met: rows(client, !met.telescopes.is_empty(), &sql.met, [&met.telescopes, &met.from, &met.until, &longest, &met_max]),
             proposals: rows(client, !self.proposals.is_empty(), &sql.proposals, [&self.proposals]),
@@ -209,7 +225,6 @@ struct Statements {
     reopening: String,
     scientists: String,
     bookings: String,
-    held: String,
     met: String,
     proposals: String,
     waits: String,
@@ -233,17 +248,6 @@ impl Statements {
             reopening: format!("SELECT t.codigo, {REOPENING} WHERE t.codigo = ANY ($2::text[])"),
             scientists: format!("SELECT {SCIENTIST} FROM cientistas c WHERE c.id = ANY ($1::bigint[])"),
             bookings: format!("{booking} WHERE a.id = ANY ($1::bigint[])"),
-            held: format!(
-                "SELECT {BOOKING} FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q (codigo, cientista_id, dia, depois)
-                 JOIN telescopios t ON t.codigo = q.codigo
-                 CROSS JOIN LATERAL (
-                     (SELECT * FROM agendamentos b WHERE b.cientista_id = q.cientista_id AND b.telescopio_id = t.id AND b.status = 'AGENDADO'
-                      AND b.inicio_us > $6::bigint - $7::bigint AND b.fim_us > $6 ORDER BY b.inicio_us LIMIT $5)
-                     UNION
-                     (SELECT * FROM agendamentos b WHERE b.cientista_id = q.cientista_id AND b.telescopio_id = t.id AND b.status = 'AGENDADO'
-                      AND b.inicio_us > q.dia - $7 AND b.inicio_us < q.depois AND b.fim_us > q.dia)
-                 ) a"
-            ),
             met: format!(
                 "SELECT DISTINCT {BOOKING} FROM (
                      SELECT t.id, t.codigo, q.de, q.ate FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS q (codigo, de, ate)

@@ -30,8 +30,9 @@ use crate::time::{Clock, Timestamp};
 
 /// The trail's head. Its lock orders the writers.
 pub const HEAD: &str = "SELECT seq, hash FROM trilha WHERE id = 1 FOR UPDATE";
-/// The catalogue's edition. It is a statement of its own: of one that waits for a lock, only the locked row is of the moment after it.
-const EDITION: &str = "SELECT catalogo FROM resumo WHERE id = 1";
+/// The catalogue's edition, and the number of the next booking. It is a statement of its own: of one that waits for a lock, only the locked row
+/// is of the moment after it.
+const BEGINNING: &str = "SELECT catalogo, (SELECT coalesce(max(id), 0) + 1 FROM agendamentos) FROM resumo WHERE id = 1";
 
 /// What a transaction has loaded.
 pub struct Loaded {
@@ -72,18 +73,19 @@ impl Loaded {
             let joined = Box::pin(joined.ask(client)).await?;
             Ok((head, more, joined))
         };
-        let edition = async { client.query_one(&client.prepare_cached(EDITION).await?, &[]).await };
-        let ((), (head, more, joined), edition, step) =
-            tokio::try_join!(biased; begin, locked, edition, Box::pin(asked.ask(client)))?;
+        let beginning = async { client.query_one(&client.prepare_cached(BEGINNING).await?, &[]).await };
+        let ((), (head, more, joined), beginning, step) =
+            tokio::try_join!(biased; begin, locked, beginning, Box::pin(asked.ask(client)))?;
         // The lock was waited for. What is decided is decided now, and leases that have run out meanwhile have run out.
         (loaded.view.now, loaded.view.began) = (clock.now(), Instant::now());
         loaded.view.head = ChainHead { seq: count(&head, 0)?, hash: get(&head, 1)? };
-        loaded.edition = get(&edition, 0)?;
+        (loaded.edition, loaded.view.next_booking_id) = (get(&beginning, 0)?, get(&beginning, 1)?);
         let is_outdated = loaded.edition != known_edition;
         if is_outdated {
             // Somebody has changed the catalogue.
             loaded.known = Remembered::default().put(&mut loaded.view);
         }
+        loaded.known.insert(Need::Next(Counter::Booking));
         loaded.take(&missing, &step)?;
         loaded.take(&more, &joined)?;
         if is_outdated {
@@ -142,8 +144,8 @@ impl Loaded {
             view.bookings.insert(booking.id, booking);
         }
         for row in &step.held {
-            let booking = rows::booking(row)?;
-            view.held_mut(&booking.telescope, booking.scientist_id).insert(booking.id, booking.slots);
+            let (code, scientist_id): (&str, i64) = (get(row, 0)?, get(row, 1)?);
+            view.held_mut(code, scientist_id).insert(get(row, 2)?, rows::slots(row, 3)?);
         }
         for row in &step.claims {
             take_claim(view, row)?;
@@ -171,7 +173,6 @@ impl Loaded {
 /// Takes the numbers that are given out next, as far as they were asked for.
 fn take_next(view: &mut View, missing: &BTreeSet<Need>, row: &Row) -> Result<(), Error> {
     let counters = [
-        (Counter::Booking, &mut view.next_booking_id),
         (Counter::Scientist, &mut view.next_scientist_id),
         (Counter::Proposal, &mut view.next_proposal_id),
         (Counter::Maintenance, &mut view.next_maintenance_id),

@@ -18,6 +18,10 @@
 //! server. After that [`settle`] finds out what has become of it; if the transaction was not committed, and can no longer be, the jobs are tried
 //! again too.
 //!
+//! # A bound
+//!
+//! All of that ends in time ([`Due`]), counted from when the oldest of the jobs was asked for: each wait is cut by it, and so are the tries.
+//!
 //! # Round trips
 //!
 //! As long as this transaction has the lock on the trail's head, every other scheduler waits. So COMMIT is sent with the statements that write,
@@ -25,7 +29,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::apply::apply;
 use super::super::connect::Connector;
@@ -33,6 +37,7 @@ use super::super::errors::Error;
 use super::super::load::{Loaded, Remembered};
 use super::super::pending::Pending;
 use super::super::schema::{self, Server};
+use super::due::Due;
 use super::job::Job;
 use super::part::{Part, Waiting};
 use super::session::Session;
@@ -44,12 +49,17 @@ use crate::store::decide::{View, Write};
 use crate::store::observer::{Observer, Saving};
 use crate::time::Clock;
 
+/// How long it may take until a new connection can be used.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long the statements of a transaction may take, with the wait for the lock on the trail's head.
 const RUN_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a COMMIT may take: it may wait for a standby.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(6);
 /// The tries of a transaction that did not come to its COMMIT.
 const TRIES: u32 = 3;
+/// The steps of a try, the last one that of an uncertain outcome.
+#[cfg(test)]
+pub const STEPS: [Duration; 4] = [SESSION_TIMEOUT, RUN_TIMEOUT, COMMIT_TIMEOUT, super::settle::TRY_TIMEOUT];
 
 /// The connection that writes, and what goes with it.
 pub struct Committer {
@@ -114,13 +124,14 @@ enum Failed {
 impl Committer {
     /// One transaction for all `jobs`, as far as the database takes them. Those that are `late` join it, at the end of `jobs`.
     pub async fn commit(&mut self, jobs: &mut Vec<Box<dyn Job>>, mut late: Option<&mut Waiting>) -> Committed {
+        let due = Due::of(jobs.first().map_or_else(Instant::now, |oldest| oldest.asked()));
         let mut committed = Committed { outcomes: Vec::new(), lines: Vec::new(), has_written: false, failure: None };
         self.told.clear();
         // The last one is the next.
         let mut parts = Vec::from_iter([Range { start: 0, end: jobs.len() }]);
         while let Some(range) = parts.pop() {
             let mut part = Part { all: jobs, range, late: late.take() };
-            let ran = self.patiently(&mut part).await;
+            let ran = self.patiently(&mut part, due).await;
             let part = part.range;
             let not_run = || Err(StoreError::Unavailable("a gravação não foi tentada".to_owned()));
             committed.outcomes.resize_with(jobs.len(), not_run);
@@ -148,36 +159,39 @@ impl Committer {
     }
 
     /// The same jobs again, as long as what keeps them from being written may pass.
-    async fn patiently(&mut self, part: &mut Part<'_>) -> Result<Ran, Failed> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.attempt(part).await {
-                Err(Failed::Passing(_)) if tries < TRIES => {}
+    async fn patiently(&mut self, part: &mut Part<'_>, due: Due) -> Result<Ran, Failed> {
+        let mut last = Failed::Whole(StoreError::Unavailable(Due::reason()));
+        for _ in 0..TRIES {
+            if due.is_past_trying(Instant::now()) {
+                break;
+            }
+            match self.attempt(part, due).await {
+                Err(failed @ Failed::Passing(_)) => last = failed,
                 other => return other,
             }
         }
+        Err(last)
     }
 
-    async fn attempt(&mut self, part: &mut Part<'_>) -> Result<Ran, Failed> {
-        let mut session = self.session().await?;
+    async fn attempt(&mut self, part: &mut Part<'_>, due: Due) -> Result<Ran, Failed> {
+        let mut session = self.session(due).await?;
         let running = run(&mut session, &self.clock, std::mem::take(&mut self.remembered), part);
-        let ready = tokio::time::timeout(RUN_TIMEOUT, running).await;
-        let ready = match ready.unwrap_or_else(|_| Err(Stopped::By(Error::Silent(RUN_TIMEOUT)))) {
+        let within = due.within(RUN_TIMEOUT, Instant::now());
+        let ready = tokio::time::timeout(within, running).await;
+        let ready = match ready.unwrap_or_else(|_| Err(Stopped::By(Error::Silent(within)))) {
             Ok(ready) => ready,
             Err(Stopped::Defect(error)) => {
-                self.roll_back(session).await;
+                self.roll_back(session, due).await;
                 return Err(Failed::Job(error));
             }
-            Err(Stopped::By(error)) => return Err(self.undo(session, error).await),
+            Err(Stopped::By(error)) => return Err(self.undo(session, error, due).await),
         };
         if ready.lines.is_empty() && !ready.touches {
             self.remembered = ready.loaded.remember(ready.raised);
-            self.roll_back(session).await;
+            self.roll_back(session, due).await;
             return Ok(Ran { lines: Vec::new(), has_written: false });
         }
-        self.tell(&ready.savings);
-        let ended = self.end(session, &ready).await;
+        let ended = self.end(session, &ready, due).await;
         match ended {
             Ok(session) => {
                 let raised = ready.raised + i64::from(ready.pending.catalogue);
@@ -202,9 +216,16 @@ impl Committer {
     }
 
     /// The last statements and the COMMIT, in one round trip, and what is to be said of it. Gives the connection, if it can still be used.
-    async fn end(&mut self, session: Session, ready: &Ready) -> Result<Option<Session>, Failed> {
+    async fn end(&mut self, session: Session, ready: &Ready, due: Due) -> Result<Option<Session>, Failed> {
         drop(session.warnings.take());
-        let committed = tokio::time::timeout(COMMIT_TIMEOUT, Box::pin(write_and_commit(&session, ready))).await;
+        let within = due.within(COMMIT_TIMEOUT, Instant::now());
+        let writing = tokio::time::timeout(within, Box::pin(write_and_commit(&session, ready)));
+        let telling = async {
+            // The connection's task sends first, so that the server works while the lines are written.
+            tokio::task::yield_now().await;
+            self.tell(&ready.savings);
+        };
+        let (committed, ()) = tokio::join!(biased; writing, telling);
         let error = match committed {
             Ok(Ok(())) => match session.warnings.take() {
                 None => return Ok(Some(session)),
@@ -212,10 +233,10 @@ impl Committer {
                 Some(warning) => Error::NoConnection(warning),
             },
             Ok(Err(error)) => error,
-            Err(_) => Error::Silent(COMMIT_TIMEOUT),
+            Err(_) => Error::Silent(within),
         };
         if !error.is_lost() {
-            return Err(self.undo(session, error).await);
+            return Err(self.undo(session, error, due).await);
         }
         if matches!(error, Error::Silent(_)) {
             self.connector.turn_from(self.seen);
@@ -224,7 +245,7 @@ impl Committer {
         let Some(line) = ready.lines.first() else {
             return Err(Failed::Whole(StoreError::Unavailable(error.to_string())));
         };
-        match settle(&self.connector, (ready.first_seq, line)).await {
+        match settle(&self.connector, due, (ready.first_seq, line)).await {
             Ok(true) => Ok(None),
             // It has been undone, and the next try may lead to another server.
             Ok(false) => Err(Failed::Passing(StoreError::Unavailable(error.to_string()))),
@@ -233,26 +254,34 @@ impl Committer {
     }
 
     /// The connection, or a new one.
-    async fn session(&mut self) -> Result<Session, Failed> {
+    async fn session(&mut self, due: Due) -> Result<Session, Failed> {
         if let Some(session) = self.session.take().filter(|session| !session.client.is_closed()) {
             return Ok(session);
         }
         self.seen = self.connector.turned();
-        let session = Session::open(&self.connector).await.map_err(|error| {
+        // A server may greet, and say no more.
+        let begun = Instant::now();
+        let within = due.within(SESSION_TIMEOUT, begun);
+        let opened = tokio::time::timeout(within, Session::open(&self.connector)).await;
+        let session = opened.unwrap_or(Err(Error::Silent(within))).map_err(|error| {
             if matches!(error, Error::Silent(_)) {
                 self.connector.turn_from(self.seen);
             }
             Failed::Whole(StoreError::Unavailable(error.to_string()))
         })?;
         // It may be another server than before.
-        let server = schema::check(&session.client, &self.at).await;
-        let server = server.map_err(|error| Failed::Whole(StoreError::Unavailable(error.to_string())))?;
+        let left = within.saturating_sub(begun.elapsed());
+        let server = match tokio::time::timeout(left, schema::check(&session.client, &self.at)).await {
+            Ok(Ok(server)) => server,
+            Ok(Err(error)) => return Err(Failed::Whole(StoreError::Unavailable(error.to_string()))),
+            Err(_) => return Err(Failed::Whole(Error::Silent(within).into())),
+        };
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
         Ok(session)
     }
 
     /// Undoes a transaction that has failed, and says what that means for its jobs.
-    async fn undo(&mut self, session: Session, error: Error) -> Failed {
+    async fn undo(&mut self, session: Session, error: Error, due: Due) -> Failed {
         if matches!(error, Error::Silent(_)) {
             self.connector.turn_from(self.seen);
             return Failed::Whole(error.into());
@@ -261,7 +290,7 @@ impl Committer {
             // The next try has a new connection.
             return Failed::Passing(error.into());
         }
-        self.roll_back(session).await;
+        self.roll_back(session, due).await;
         if error.is_the_changes() {
             return Failed::Job(StoreError::Refused(error.to_string()));
         }
@@ -269,8 +298,9 @@ impl Committer {
     }
 
     /// Ends a transaction that has written nothing, and keeps its connection if that can still be used.
-    async fn roll_back(&mut self, session: Session) {
-        let ended = tokio::time::timeout(COMMIT_TIMEOUT, session.client.batch_execute("ROLLBACK")).await;
+    async fn roll_back(&mut self, session: Session, due: Due) {
+        let within = due.within(COMMIT_TIMEOUT, Instant::now());
+        let ended = tokio::time::timeout(within, session.client.batch_execute("ROLLBACK")).await;
         if matches!(ended, Ok(Ok(()))) {
             self.session = Some(session);
         }

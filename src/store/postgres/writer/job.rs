@@ -1,6 +1,7 @@
 //! What the writer is asked to do: a change, inside a transaction that it shares with others.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -10,6 +11,8 @@ use crate::store::decide::{Change, Decision, Need, View, Write, needs};
 
 /// What the writer is asked to do.
 pub trait Job: Send {
+    /// When it was asked for.
+    fn asked(&self) -> Instant;
     /// The rows that it needs to be decided, as far as the view tells.
     fn needs(&self, view: &View) -> BTreeSet<Need>;
     /// Decides, and gives what is to be written. It may be called again after the transaction was undone.
@@ -26,18 +29,23 @@ pub trait Job: Send {
 /// A change with the caller's end of its answer.
 pub struct Changing<C: Change> {
     change: C,
+    asked: Instant,
     answer: Option<C::Answer>,
     reply: oneshot::Sender<Result<C::Answer, StoreError>>,
 }
 
 impl<C: Change> Changing<C> {
-    /// A change that is to be carried out.
+    /// A change that is asked for now.
     pub fn new(change: C, reply: oneshot::Sender<Result<C::Answer, StoreError>>) -> Self {
-        Self { change, answer: None, reply }
+        Self { change, asked: Instant::now(), answer: None, reply }
     }
 }
 
 impl<C: Change> Job for Changing<C> {
+    fn asked(&self) -> Instant {
+        self.asked
+    }
+
     fn needs(&self, view: &View) -> BTreeSet<Need> {
         needs(&self.change, view)
     }
@@ -64,9 +72,23 @@ impl<C: Change> Job for Changing<C> {
 }
 
 /// A write that changes nothing: whether the database takes writes.
-pub struct Probing(pub oneshot::Sender<Result<(), StoreError>>);
+pub struct Probing {
+    asked: Instant,
+    reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl Probing {
+    /// One that is asked for now.
+    pub fn new(reply: oneshot::Sender<Result<(), StoreError>>) -> Self {
+        Self { asked: Instant::now(), reply }
+    }
+}
 
 impl Job for Probing {
+    fn asked(&self) -> Instant {
+        self.asked
+    }
+
     fn needs(&self, _: &View) -> BTreeSet<Need> {
         BTreeSet::new()
     }
@@ -80,6 +102,6 @@ impl Job for Probing {
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let _ = self.0.send(committed);
+        let _ = self.reply.send(committed);
     }
 }

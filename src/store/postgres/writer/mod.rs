@@ -1,13 +1,15 @@
 //! The one connection that writes, of each scheduler: group commit.
 //!
 //! All jobs that wait while one transaction is being made durable become the next transaction, with those that come until it has the lock on
-//! the trail's head. Their callers are answered after its commit and never before. Each job is decided before anything is written, so a refusal leaves nothing behind. [`commit`] says what a failure
-//! means for each job, and [`settle`] how an outcome is found out that a broken connection has hidden.
+//! the trail's head. Their callers are answered after its commit and never before. Each job is decided before anything is written, so a refusal
+//! leaves nothing behind. [`commit`] says what a failure means for each job, [`settle`] how an outcome is found out that a broken connection
+//! has hidden, and [`due`] how long all of that may take.
 //!
 //! The writer is a thread with a runtime of its own: what it tells its observer may wait for a file, and its connection must not wait for
 //! other tasks.
 
 mod commit;
+mod due;
 mod job;
 mod part;
 mod session;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use self::commit::{Committed, Committer};
+use self::due::Due;
 use self::job::{Changing, Job, Probing};
 use self::part::MAX_JOBS;
 use self::session::Session;
@@ -114,7 +117,7 @@ impl Writer {
     /// Writes something that changes nothing.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Box::new(Probing(reply))).map_err(|_| stopped())?;
+        self.jobs.send(Box::new(Probing::new(reply))).map_err(|_| stopped())?;
         answer.await.map_err(|_| unanswered())?
     }
 }
@@ -153,6 +156,14 @@ impl Thread {
                 let rest = batch.split_off(batch.len().min(MAX_JOBS));
                 let mut jobs = std::mem::replace(&mut batch, rest);
                 let begun = Instant::now();
+                // Those that have waited too long behind others; they stand in the order in which they were asked for.
+                let late = jobs.iter().take_while(|job| Due::of(job.asked()).is_past_trying(begun)).count();
+                for job in jobs.drain(..late) {
+                    job.answer(Err(StoreError::Unavailable(Due::reason())));
+                }
+                if jobs.is_empty() {
+                    continue;
+                }
                 // Those that were taken and did not fit come before those that wait.
                 let late = batch.is_empty().then_some(&mut batches);
                 let committed = self.committer.commit(&mut jobs, late).await;

@@ -17,34 +17,36 @@ use super::super::connect::{Connector, Opened, Use};
 use super::super::errors::Error;
 use super::super::load::HEAD;
 use super::super::rows::get;
+use super::due::Due;
 
 /// How long it is tried to find out. The requests wait meanwhile.
 const SETTLE_FOR: Duration = Duration::from_secs(15);
 /// How long one try may take.
-const TRY_TIMEOUT: Duration = Duration::from_secs(6);
+pub const TRY_TIMEOUT: Duration = Duration::from_secs(6);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A write that changes nothing.
 pub const TOUCH: &str = "UPDATE trilha SET seq = seq WHERE id = 1";
 
-/// Whether the record is in the trail, durably.
+/// Whether the record is in the trail, durably. It is looked for as long as its change may wait.
 ///
 /// # Errors
 /// The last failure, when that could not be found out in time.
-pub async fn settle(connector: &Connector, (seq, line): (u64, &str)) -> Result<bool, Error> {
+pub async fn settle(connector: &Connector, due: Due, (seq, line): (u64, &str)) -> Result<bool, Error> {
     let begun = Instant::now();
     loop {
         let seen = connector.turned();
-        let tried = tokio::time::timeout(TRY_TIMEOUT, try_to_settle(connector, seq, line)).await;
-        let error = match tried.unwrap_or(Err(Error::Silent(TRY_TIMEOUT))) {
+        let within = due.within(TRY_TIMEOUT, Instant::now());
+        let tried = tokio::time::timeout(within, try_to_settle(connector, seq, line)).await;
+        let error = match tried.unwrap_or(Err(Error::Silent(within))) {
             Ok(is_there) => return Ok(is_there),
             Err(error) => error,
         };
         if matches!(error, Error::Silent(_)) {
             connector.turn_from(seen);
         }
-        if begun.elapsed() >= SETTLE_FOR {
+        if begun.elapsed() >= SETTLE_FOR || due.within(TRY_TIMEOUT, Instant::now()).is_zero() {
             return Err(error);
         }
         tokio::time::sleep(PAUSE).await;
