@@ -188,11 +188,12 @@ impl<S: Source> Worker<S> {
         loop {
             text.clear();
             let seq = self.open()?.head.seq;
-            if self.source.lines_after(seq, LINES_AT_ONCE, &mut text)?.is_none() {
-                return Ok(None);
-            }
+            let Some(last) = self.source.lines_after(seq, LINES_AT_ONCE, &mut text)? else { return Ok(None) };
             self.append(&text)?;
-            if !self.is_exporter() {
+            // Those were all. What was committed meanwhile has rung the bell: it is the next round's, and shares its fdatasync with
+            // what is committed during the pause.
+            let were_all = last.saturating_sub(seq) < u64::from(LINES_AT_ONCE);
+            if were_all || !self.is_exporter() {
                 // The next round finds out which process is the exporter.
                 return Ok(None);
             }

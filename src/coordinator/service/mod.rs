@@ -312,7 +312,7 @@ impl Service {
                 tokio::spawn(async move { reserve.settle_ttl().await });
             }
             // For the waiters: they come only once.
-            self.reserve.ahead();
+            self.reserve.look_after();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.desk.sooner() => {}

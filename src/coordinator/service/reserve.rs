@@ -137,8 +137,16 @@ impl Reserve {
 
     /// Starts making the next block durable once half of this one is used, so that no request has to wait for it.
     pub fn ahead(self: &Arc<Self>) {
-        // A record that was taken away is written anew by that.
-        let has_state = self.hold.has_state();
+        self.ahead_or_anew(true);
+    }
+
+    /// The same, and also when the record was taken away: it is written anew by that. For the sweeper; a request has looked for the record
+    /// before ([`Self::check_hold`]).
+    pub fn look_after(self: &Arc<Self>) {
+        self.ahead_or_anew(self.hold.has_state());
+    }
+
+    fn ahead_or_anew(self: &Arc<Self>, has_state: bool) {
         let desk = self.desk.lock();
         if (desk.table.tokens_left() >= BLOCK / 2 && has_state) || self.reserving.swap(true, Ordering::Relaxed) {
             return;
@@ -274,7 +282,7 @@ mod tests {
         state.contents().fault = Some("EIO".to_owned());
         reserve.ahead();
         assert!(reserve.reserving.load(Ordering::Relaxed));
-        // What wakes the sweeper, which calls `ahead` each time. Nothing ends here.
+        // What wakes the sweeper, which calls `look_after` each time. Nothing ends here.
         tokio::time::timeout(60 * S, reserve.desk.sooner()).await.expect("it is woken");
         assert!(!reserve.reserving.load(Ordering::Relaxed));
         state.contents().fault = None;
