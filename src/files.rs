@@ -39,6 +39,17 @@ impl FileId {
     pub fn of(file: &File) -> io::Result<Self> {
         Ok(Self::from(&file.metadata()?))
     }
+
+    /// What is at the path, if the path leads to this file. An open file stays the same, so its own identity need not be asked for again:
+    /// this is one system call.
+    pub fn found_at(self, path: &Path) -> Option<Metadata> {
+        std::fs::metadata(path).ok().filter(|found| Self::from(found) == self)
+    }
+
+    /// Whether the path leads to this file.
+    pub fn is_at(self, path: &Path) -> bool {
+        self.found_at(path).is_some()
+    }
 }
 
 impl From<&Metadata> for FileId {
@@ -49,7 +60,7 @@ impl From<&Metadata> for FileId {
 
 /// Whether the path still leads to the open file.
 pub fn leads_to(path: &Path, file: &File) -> bool {
-    matches!((FileId::of(file), FileId::at(path)), (Ok(open), Ok(named)) if open == named)
+    FileId::of(file).is_ok_and(|open| open.is_at(path))
 }
 
 /// To open one of our own files: if it has to be made, it is for this user alone.

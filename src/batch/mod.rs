@@ -46,6 +46,8 @@ struct Shared<T> {
 struct State<T> {
     waiting: Vec<T>,
     senders: usize,
+    /// Whether the consumer is a thread that waits for an item. To wake one that does not is a system call for nothing.
+    consumer_waits: bool,
     consumer_gone: bool,
     /// Whether the consumer is to return without an item.
     nudged: bool,
@@ -62,9 +64,9 @@ impl<T> Nudge<T> {
         let Some(shared) = self.shared.upgrade() else { return false };
         let mut state = shared.state();
         state.nudged = true;
-        let is_there = !state.consumer_gone;
+        let (is_there, consumer_waits) = (!state.consumer_gone, state.consumer_waits);
         drop(state);
-        shared.wake_consumer();
+        shared.wake_consumer(consumer_waits);
         is_there
     }
 }
@@ -81,7 +83,13 @@ impl<T> Clone for Nudge<T> {
 /// belongs to a request, the limit on requests already bounds the queue, and `capacity` may be `usize::MAX`.
 pub fn queue<T>(capacity: usize) -> (Sender<T>, Batches<T>) {
     let shared = Arc::new(Shared {
-        state: Mutex::new(State { waiting: Vec::new(), senders: 1, consumer_gone: false, nudged: false }),
+        state: Mutex::new(State {
+            waiting: Vec::new(),
+            senders: 1,
+            consumer_waits: false,
+            consumer_gone: false,
+            nudged: false,
+        }),
         filled: Condvar::new(),
         filled_async: Notify::new(),
         drained: Condvar::new(),
@@ -96,8 +104,11 @@ impl<T> Shared<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake_consumer(&self) {
-        self.filled.notify_one();
+    /// Wakes a consumer that is a task, and one that is a thread if that waits.
+    fn wake_consumer(&self, waits: bool) {
+        if waits {
+            self.filled.notify_one();
+        }
         self.filled_async.notify_one();
     }
 }
@@ -142,10 +153,10 @@ impl<T> Sender<T> {
         }
         state.waiting.push(item);
         // The consumer sleeps only while the queue is empty, so only the first item wakes it.
-        let first = state.waiting.len() == 1;
+        let (is_first, consumer_waits) = (state.waiting.len() == 1, state.consumer_waits);
         drop(state);
-        if first {
-            shared.wake_consumer();
+        if is_first {
+            shared.wake_consumer(consumer_waits);
         }
         Ok(())
     }
@@ -162,10 +173,10 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.senders -= 1;
-        let last = state.senders == 0;
+        let (is_last, consumer_waits) = (state.senders == 0, state.consumer_waits);
         drop(state);
-        if last {
-            self.shared.wake_consumer();
+        if is_last {
+            self.shared.wake_consumer(consumer_waits);
         }
     }
 }
@@ -181,6 +192,11 @@ impl<T> Batches<T> {
                 return Some(());
             }
         }
+    }
+
+    /// Whether no item waits.
+    pub fn is_empty(&self) -> bool {
+        self.shared.state().waiting.is_empty()
     }
 
     /// What wakes this consumer without an item.
@@ -207,7 +223,9 @@ impl<T> Batches<T> {
             let Some(left) = patience.checked_sub(asked.elapsed()).filter(|left| !left.is_zero()) else {
                 return Some(());
             };
+            state.consumer_waits = true;
             state = self.shared.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state.consumer_waits = false;
         }
     }
 

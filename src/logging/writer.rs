@@ -14,8 +14,10 @@ use super::stamps::Stamps;
 use crate::batch;
 use crate::time::Timestamp;
 
-/// The pause after each write. Under load it makes one write of hundreds of lines; a single line is still written at once.
+/// The pause after a write: what is logged meanwhile is written with one call. A single line is still written at once.
 const PAUSE: Duration = Duration::from_millis(1);
+/// While each pause brings new lines, the next one is twice as long, up to this one: then the thread wakes less often.
+const LONGEST_PAUSE: Duration = Duration::from_millis(4);
 /// How often the files are looked after when no line is logged and nobody tells that one was moved.
 const LOOK_AFTER: Duration = Duration::from_millis(300);
 /// The same for files whose moves are told: the kernel might know of no move, as when a link on the way to the file is changed.
@@ -97,7 +99,7 @@ impl Writer {
     }
 
     fn run(mut self) {
-        let mut batch = Vec::new();
+        let (mut batch, mut pause) = (Vec::new(), PAUSE);
         while self.lines.next_within(&mut batch, self.patience()).is_some() {
             let mut flushes = Vec::new();
             for item in batch.drain(..) {
@@ -116,7 +118,8 @@ impl Writer {
                 // The caller may have stopped waiting.
                 let _ = done.send(());
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
+            pause = if self.lines.is_empty() { PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
         }
     }
 

@@ -146,7 +146,8 @@ pub trait Backend: Send + Sync {
     /// no write has failed a moment ago.
     fn probe(&self) -> Answer<'_, ()>;
 
-    /// Why the storage cannot be used now, as far as that is known without asking it.
+    /// Why the storage cannot be used now, as far as that is known without asking it. What happened in the last millisecond may not be
+    /// known yet: each change and each reading finds that itself.
     fn fault(&self) -> Option<String>;
 
     /// What an operator should know although bookings go on, each with its name.

@@ -12,13 +12,15 @@ use super::recover::{self, Durable, Refused};
 use super::source::{Extent, Source};
 use crate::audit::chain::ChainHead;
 use crate::audit::files;
-use crate::files::{leads_to, private, sync_parent};
+use crate::files::{FileId, private, sync_parent};
 
 /// The open file and its content.
 pub struct OpenFile {
     path: PathBuf,
     /// Locked, so that two processes never write it, even when `audit.lock` was deleted.
     file: File,
+    /// Which file that is.
+    identity: FileId,
     /// The number of the last record in the file, or, while the file has no record, of the record before the file.
     pub head: ChainHead,
     /// The file's length after that record.
@@ -65,7 +67,8 @@ impl OpenFile {
                 "de" => found.head.seq + 1, "a" => until);
         }
         let first = (found.head.seq > found.before).then_some(found.before + 1);
-        Ok(Self { path: path.to_owned(), file, head: found.head, length: found.length, first })
+        let identity = FileId::of(&file).map_err(explain)?;
+        Ok(Self { path: path.to_owned(), file, identity, head: found.head, length: found.length, first })
     }
 
     /// The file's extent.
@@ -75,7 +78,7 @@ impl OpenFile {
 
     /// Whether the path still leads to this file, and its length is as this process left it.
     pub fn is_as_written(&self) -> bool {
-        leads_to(&self.path, &self.file) && self.file.metadata().is_ok_and(|metadata| metadata.len() == self.length)
+        self.identity.found_at(&self.path).is_some_and(|found| found.len() == self.length)
     }
 
     /// Appends whole lines, up to `head`, and makes them durable.
@@ -119,10 +122,11 @@ impl OpenFile {
             "de" => first, "a" => self.head.seq);
         let opened = private().create_new(true).read(true).append(true).open(&self.path);
         let Ok(file) = opened else { return Ok(None) };
-        if lock(&self.path, &file).is_err() || sync_parent(&self.path).is_err() {
+        let (Ok(()), Ok(()), Ok(identity)) = (lock(&self.path, &file), sync_parent(&self.path), FileId::of(&file))
+        else {
             return Ok(None);
-        }
-        Ok(Some(Self { path: self.path.clone(), file, head: self.head.clone(), length: 0, first: None }))
+        };
+        Ok(Some(Self { path: self.path.clone(), file, identity, head: self.head.clone(), length: 0, first: None }))
     }
 }
 

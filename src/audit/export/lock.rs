@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::files::{leads_to, private_no_link};
+use crate::files::{FileId, private_no_link};
 
 /// Bytes of the line, its break included.
 const LENGTH: usize = 1024;
@@ -17,6 +17,8 @@ const LENGTH: usize = 1024;
 pub struct ExporterLock {
     path: PathBuf,
     file: File,
+    /// Which file that is.
+    locked: FileId,
 }
 
 impl ExporterLock {
@@ -28,7 +30,8 @@ impl ExporterLock {
         let file = open.map_err(explain)?;
         match file.try_lock() {
             Ok(()) => {
-                let lock = Self { path, file };
+                let locked = FileId::of(&file).map_err(explain)?;
+                let lock = Self { path, file, locked };
                 lock.tell(None);
                 Ok(Some(lock))
             }
@@ -39,7 +42,7 @@ impl ExporterLock {
 
     /// Whether the path still leads to the locked file. If not, another process may hold the lock on a new one.
     pub fn is_in_force(&self) -> bool {
-        leads_to(&self.path, &self.file)
+        self.locked.is_at(&self.path)
     }
 
     /// Tells the other processes why the trail cannot be written. If this write fails, they see that no more records are

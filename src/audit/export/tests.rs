@@ -8,6 +8,7 @@ use slog::{Discard, o};
 use tempfile::TempDir;
 
 use super::lock::ExporterLock;
+use super::source::LINES_AT_ONCE;
 use super::worker::{POLL, RECOVER_EVERY};
 use super::*;
 use crate::access::Caller;
@@ -150,6 +151,18 @@ fn mvm_2258_killed_at_every_byte_of_a_write_it_goes_on_as_if_it_had_not_been() {
             assert_eq!(export(&folder, &source, rotate_bytes), None, "killed at {killed_at}");
             assert_eq!(all_text(&folder), text, "killed at {killed_at}");
         }
+    }
+}
+
+#[test]
+fn one_round_exports_all_that_was_committed_before_it() {
+    let most = LINES_AT_ONCE as usize;
+    for records in [0, 1, most - 1, most, most + 1, 2 * most] {
+        let (folder, source, health) = (TempDir::new().unwrap(), List::of(records), Arc::new(Health::default()));
+        let log = Logger::root(Discard, o!());
+        Worker::new(&trail(&folder), source.clone(), None, Arc::clone(&health), log).round();
+        assert_eq!(health.exported(), records as u64);
+        assert_eq!(all_text(&folder), source.text());
     }
 }
 

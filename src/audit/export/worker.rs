@@ -199,14 +199,18 @@ impl<S: Source> Worker<S> {
             text.clear();
             let fresh = Arc::clone(&self.fresh);
             let head = &self.open()?.head;
-            let seq = head.seq;
+            // Those are all, if they are fresh or fewer than were asked for. What was committed meanwhile has rung the bell: it is the next
+            // round's, and shares its fdatasync with what is committed during the pause.
+            let were_all;
             if let Some(lines) = fresh.take_after(head) {
-                text = lines;
-            } else if self.source.lines_after(seq, LINES_AT_ONCE, &mut text)?.is_none() {
-                return Ok(None);
+                (text, were_all) = (lines, true);
+            } else {
+                let seq = head.seq;
+                let Some(last) = self.source.lines_after(seq, LINES_AT_ONCE, &mut text)? else { return Ok(None) };
+                were_all = last.saturating_sub(seq) < u64::from(LINES_AT_ONCE);
             }
             self.append(&text)?;
-            if !self.is_exporter() {
+            if were_all || !self.is_exporter() {
                 // The next round finds out which process is the exporter.
                 return Ok(None);
             }

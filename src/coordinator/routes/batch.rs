@@ -22,7 +22,7 @@ use super::rights::Rights;
 use crate::coordinator::protocol::batch::{Entry, WrittenAnswer};
 use crate::coordinator::protocol::{self, Operation};
 use crate::coordinator::service::outcome::{LockOutcome, LockRefused};
-use crate::coordinator::service::{Requester, Service};
+use crate::coordinator::service::{Looked, Requester, Service};
 use crate::coordinator::table::{Client, Granted, NotLive, Released};
 use crate::http::identity::ended;
 use crate::http::pass::Pass;
@@ -67,6 +67,7 @@ impl Cause {
 struct Batch {
     service: Arc<Service>,
     presence: Presence,
+    looked: Looked,
     /// In whose quota each lock request counts, if it counts in one.
     client: Option<Client>,
     pass: Pass,
@@ -105,6 +106,7 @@ pub async fn answer(
     let mut batch = Batch {
         service: Arc::clone(service),
         presence: request.hosting.presence(),
+        looked: Looked::default(),
         client: service.client(&request.who.at(request.peer)),
         pass: request.pass.clone(),
         guest: None,
@@ -275,7 +277,7 @@ impl Batch {
         entry: Entry<'_>,
         left: usize,
     ) -> Outcome {
-        let Self { service, presence, client, guest, room, .. } = self;
+        let Self { service, presence, looked, client, guest, room, .. } = self;
         let operation = entry.operation(&mut cause.unknown).map_err(Problem::invalid_fields)?;
         // Before the lines of the decision.
         cause.unknown.log(&cause.log);
@@ -283,7 +285,7 @@ impl Batch {
         if room.is_none() && matches!(&operation, Operation::Lock(request) if !request.wait.is_zero()) {
             *room = Some(service.room_for_answers(&cause.log, left).ok_or_else(answers::too_many_answers)?);
         }
-        let requester = Requester { presence, client: client.as_ref() };
+        let requester = Requester { presence, client: client.as_ref(), looked };
         let decision = decide(service, &request.hosting, &cause.log, &operation, requester, guest).await?;
         if let Decision::Released(Released::Freed(ended)) = &decision {
             self.given_back.push(ended.token);

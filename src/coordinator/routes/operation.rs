@@ -10,7 +10,7 @@ use crate::coordinator::protocol::requests::OperationKind;
 use crate::coordinator::protocol::{BODY_MAX, Operation};
 use crate::coordinator::service::outcome::LockOutcome;
 use crate::coordinator::service::waiting::QueuedRequest;
-use crate::coordinator::service::{Requester, Service};
+use crate::coordinator::service::{Looked, Requester, Service};
 use crate::coordinator::table::Granted;
 use crate::http::Response;
 use crate::http::identity::{ended, read_json};
@@ -33,9 +33,9 @@ pub async fn answer(
     // Before the lines of the decision.
     unknown.log(&request.log);
     rights.check_operation(service, &operation)?;
-    let (mut presence, mut guest) = (request.hosting.presence(), None);
+    let (mut presence, mut looked, mut guest) = (request.hosting.presence(), Looked::default(), None);
     let client = service.client(&request.who.at(request.peer));
-    let requester = Requester { presence: &mut presence, client: client.as_ref() };
+    let requester = Requester { presence: &mut presence, client: client.as_ref(), looked: &mut looked };
     let decided = decide(service, &request.hosting, &request.log, &operation, requester, &mut guest).await?;
     let left_of = |granted: &Granted| service.left_of(granted);
     let answer = match decided {

@@ -19,6 +19,7 @@ pub use self::desk::Closing;
 use self::desk::Desk;
 use self::journal::Journal;
 use self::outcome::{LockOutcome, LockRefused, RenewRefused};
+pub use self::reserve::Looked;
 use self::reserve::{Beginning, Reserve};
 use self::waiting::{QueuedRequest, REPEATS_MAX};
 use super::events::Hub;
@@ -61,6 +62,8 @@ pub struct Requester<'a> {
     pub presence: &'a mut Presence,
     /// In whose quota the request counts, if it counts in one.
     pub client: Option<&'a Client>,
+    /// When the request found the durable limits to be this coordinator's.
+    pub looked: &'a mut Looked,
 }
 
 /// What became of a lock request at once.
@@ -133,7 +136,7 @@ impl Service {
         request: &Acquire,
         requester: Requester<'_>,
     ) -> Result<Begun, LockRefused> {
-        self.reserve.check_hold().await.map_err(LockRefused::NotDurable)?;
+        self.reserve.check_hold(requester.looked).await.map_err(LockRefused::NotDurable)?;
         let id = random_id().map_err(LockRefused::NotDurable)?;
         for _ in 0..RESERVATIONS {
             // A process that was paused finds requests of clients that went long ago, and the disk may take its time too.
@@ -205,7 +208,7 @@ impl Service {
             Journal::not_durable(log, &reason);
             RenewRefused::NotDurable
         };
-        self.reserve.check_hold().await.map_err(not_durable)?;
+        self.reserve.check_hold(&mut Looked::default()).await.map_err(not_durable)?;
         for _ in 0..RESERVATIONS {
             let renewed = {
                 let mut desk = self.desk.lock();
@@ -312,7 +315,7 @@ impl Service {
                 tokio::spawn(async move { reserve.settle_ttl().await });
             }
             // For the waiters: they come only once.
-            self.reserve.ahead();
+            self.reserve.look_after();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.desk.sooner() => {}

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slog::{Logger, info, warn};
 
@@ -20,6 +20,12 @@ use crate::time::millis;
 
 /// How long after a failure the next block of tokens is asked for again. The sweeper does that, if no request does it before.
 const RESERVE_RETRY: Duration = Duration::from_secs(1);
+/// How long a look at the hold counts for the next operations of the same batch. Each request looks for itself.
+const LOOK_LASTS: Duration = Duration::from_millis(1);
+
+/// When a request found the hold and its record in their place.
+#[derive(Default)]
+pub struct Looked(Option<Instant>);
 
 /// The limits at a start.
 pub struct Beginning {
@@ -96,14 +102,19 @@ impl Reserve {
 
     /// Why nothing may be given now, if nothing may: another process may have the durable limits. Where only their record was taken
     /// away, it is put back first, since a start without it would give the same tokens again.
-    pub async fn check_hold(self: &Arc<Self>) -> Result<(), String> {
+    pub async fn check_hold(self: &Arc<Self>, looked: &mut Looked) -> Result<(), String> {
+        if looked.0.is_some_and(|at| at.elapsed() < LOOK_LASTS) {
+            return Ok(());
+        }
+        let now = Instant::now();
         if let Some(reason) = self.hold.lost() {
             return Err(reason);
         }
-        if self.hold.has_state() {
-            return Ok(());
+        if !self.hold.has_state() {
+            self.write(|_, state| state.put_back()).await?;
         }
-        self.write(|_, state| state.put_back()).await
+        looked.0 = Some(now);
+        Ok(())
     }
 
     /// Wakes the sweeper each time that the record of the limits may have been taken away. This ends when the returned value is dropped.
@@ -137,8 +148,16 @@ impl Reserve {
 
     /// Starts making the next block durable once half of this one is used, so that no request has to wait for it.
     pub fn ahead(self: &Arc<Self>) {
-        // A record that was taken away is written anew by that.
-        let has_state = self.hold.has_state();
+        self.ahead_or_anew(true);
+    }
+
+    /// The same, and also when the record was taken away: it is written anew by that. For the sweeper; a request has looked for the record
+    /// before ([`Self::check_hold`]).
+    pub fn look_after(self: &Arc<Self>) {
+        self.ahead_or_anew(self.hold.has_state());
+    }
+
+    fn ahead_or_anew(self: &Arc<Self>, has_state: bool) {
         let desk = self.desk.lock();
         if (desk.table.tokens_left() >= BLOCK / 2 && has_state) || self.reserving.swap(true, Ordering::Relaxed) {
             return;
@@ -274,7 +293,7 @@ mod tests {
         state.contents().fault = Some("EIO".to_owned());
         reserve.ahead();
         assert!(reserve.reserving.load(Ordering::Relaxed));
-        // What wakes the sweeper, which calls `ahead` each time. Nothing ends here.
+        // What wakes the sweeper, which calls `look_after` each time. Nothing ends here.
         tokio::time::timeout(60 * S, reserve.desk.sooner()).await.expect("it is woken");
         assert!(!reserve.reserving.load(Ordering::Relaxed));
         state.contents().fault = None;
@@ -292,10 +311,13 @@ mod tests {
         let state = MemoryState::default();
         let reserve = start(&state, true);
         state.contents().taken_away = true;
-        reserve.check_hold().await.unwrap();
-        assert!(!state.contents().taken_away);
+        let mut looked = Looked::default();
+        reserve.check_hold(&mut looked).await.unwrap();
+        assert!(!state.contents().taken_away && looked.0.is_some());
         state.contents().lost = true;
-        assert_eq!(reserve.check_hold().await, Err("perdido".to_owned()));
+        assert_eq!(reserve.check_hold(&mut Looked::default()).await, Err("perdido".to_owned()));
+        std::thread::sleep(LOOK_LASTS);
+        assert_eq!(reserve.check_hold(&mut looked).await, Err("perdido".to_owned()), "it counts no longer");
         assert_eq!(reserve.token_fault(), Some("perdido".to_owned()));
     }
 

@@ -8,12 +8,15 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Hold;
 use crate::data_dir::DataDirError;
-use crate::files::{FileId, leads_to, private_no_link};
+use crate::files::{FileId, private_no_link};
 use crate::stirring::Stirring;
 
 /// The claim to be the folder's coordinator, for as long as it is kept.
 pub struct FolderHold {
-    lock: File,
+    /// Open, and so locked.
+    _lock: File,
+    /// Which file that is.
+    lock: FileId,
     lock_path: PathBuf,
     state_path: PathBuf,
     /// The state file as this process wrote it last.
@@ -38,10 +41,11 @@ impl FolderHold {
                 Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse { path: data_dir.to_owned() }),
                 Err(TryLockError::Error(error)) => return Err(access(&error)),
             }
+            let locked = FileId::of(&lock).map_err(|error| access(&error))?;
             // It may have been deleted between the two.
-            if leads_to(&lock_path, &lock) {
+            if locked.is_at(&lock_path) {
                 let state_path = state_path.to_owned();
-                return Ok(Self { lock, lock_path, state_path, written: Mutex::new(None) });
+                return Ok(Self { _lock: lock, lock: locked, lock_path, state_path, written: Mutex::new(None) });
             }
         }
     }
@@ -55,7 +59,7 @@ impl FolderHold {
 
 impl Hold for FolderHold {
     fn lost(&self) -> Option<String> {
-        let is_lost = !leads_to(&self.lock_path, &self.lock);
+        let is_lost = !self.lock.is_at(&self.lock_path);
         is_lost.then(|| {
             "coordenador.lock foi apagado, movido ou trocado, e outro coordenador pode estar na pasta: devolva-o, ou reinicie o serviço".to_owned()
         })

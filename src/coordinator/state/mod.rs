@@ -82,7 +82,7 @@ pub trait DurableState: Send {
     }
 }
 
-/// The claim to be the only coordinator of the durable limits. It is looked at before every grant, so looking is quick.
+/// The claim to be the only coordinator of the durable limits. Each request looks at it before its grants, so looking is quick.
 pub trait Hold: Send + Sync {
     /// Why the claim is lost, if it is: another coordinator may have it.
     fn lost(&self) -> Option<String>;

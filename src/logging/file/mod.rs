@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fmt::{self, Debug};
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use slog::Level;
 
 use super::line::{Format, note};
-use crate::files::{leads_to, private};
+use crate::files::{FileId, private};
 use crate::stirring::Stirring;
 use crate::time::Timestamp;
 
@@ -69,6 +69,8 @@ impl Debug for Reopen {
 pub struct LogFile {
     path: PathBuf,
     output: File,
+    /// Which file that is.
+    identity: FileId,
     format: Format,
     rotate_bytes: Option<u64>,
     reopen: Reopen,
@@ -95,9 +97,11 @@ impl LogFile {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(path: &Path, format: Format, rotate_mb: u64, reopen: Reopen) -> io::Result<Self> {
+        let output = private().create(true).append(true).open(path)?;
         Ok(Self {
             path: path.to_owned(),
-            output: private().create(true).append(true).open(path)?,
+            identity: FileId::of(&output)?,
+            output,
             format,
             rotate_bytes: (rotate_mb > 0).then(|| rotate_mb.saturating_mul(1_000_000)),
             reopened: reopen.count(),
@@ -128,12 +132,18 @@ impl LogFile {
     /// Opens the file again if its path does not lead to it any more, or if that was asked for. To be called often, also when
     /// there is nothing to write.
     pub fn look_after(&mut self) {
+        self.look();
+    }
+
+    /// The same. Gives what was found at the path, if that is the file.
+    fn look(&mut self) -> Option<Metadata> {
         let asked = self.reopen.count();
-        if self.is_at_its_path() && asked == self.reopened {
-            return;
+        let found = self.identity.found_at(&self.path).filter(|_| asked == self.reopened);
+        if found.is_none() {
+            self.reopened = asked;
+            self.open_again();
         }
-        self.reopened = asked;
-        self.open_again();
+        found
     }
 
     /// Whether the file was opened again by request since the last call.
@@ -147,24 +157,24 @@ impl LogFile {
 
     /// Appends whole lines, of which the first was made at `at`.
     pub fn write(&mut self, mut lines: &[u8], at: Timestamp) {
-        self.look_after();
+        let mut found = self.look();
         while !lines.is_empty() {
             let (now, later) = lines.split_at(self.rotate_bytes.map_or(lines.len(), |limit| within(lines, limit)));
-            self.make_room(now.len() as u64);
+            self.make_room(now.len() as u64, found.take());
             self.append(now, at);
             lines = later;
         }
     }
 
     fn is_at_its_path(&self) -> bool {
-        leads_to(&self.path, &self.output)
+        self.identity.is_at(&self.path)
     }
 
     /// Opens the file at the path, or makes it. If that fails, the old file stays open: if it was only moved, no line is lost.
     fn open_again(&mut self) {
-        match open_at_once(&self.path) {
-            Ok(output) => {
-                self.output = output;
+        match open_at_once(&self.path).and_then(|output| Ok((FileId::of(&output)?, output))) {
+            Ok((identity, output)) => {
+                (self.identity, self.output) = (identity, output);
                 (self.misplaced, self.torn) = (false, false);
             }
             Err(error) => {
@@ -176,10 +186,10 @@ impl LogFile {
         }
     }
 
-    /// Rotates the file if `bytes` more would not fit.
-    fn make_room(&mut self, bytes: u64) {
+    /// Rotates the file if `bytes` more would not fit. `found` is the file as it was found a moment ago, if it was.
+    fn make_room(&mut self, bytes: u64, found: Option<Metadata>) {
         let Some(limit) = self.rotate_bytes else { return };
-        let Ok(metadata) = self.output.metadata() else { return };
+        let Some(metadata) = found.or_else(|| self.output.metadata().ok()) else { return };
         // A terminal or a pipe has no size, and an empty file is not rotated.
         if !metadata.is_file() || metadata.len() == 0 || metadata.len().saturating_add(bytes) <= limit {
             return;

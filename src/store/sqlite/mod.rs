@@ -264,7 +264,7 @@ impl Backend for SqliteStore {
     }
 
     fn fault(&self) -> Option<String> {
-        self.place.fault()
+        self.place.recent_fault()
     }
 
     fn warnings(&self) -> Vec<(&'static str, String)> {

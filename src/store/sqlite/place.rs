@@ -7,16 +7,25 @@
 //! logs: a process that opens it by the link writes a log beside the target. Second, a file that was emptied or overwritten
 //! has lost its pages.
 //!
+//! A change is refused before its lock is asked for if there is a fault ([`Place::recent_fault`]). That look only saves work, because the
+//! change's transaction looks again. So a look of a moment ago counts for it.
+//!
 //! # Locking
 //!
 //! The files are never opened here; only `stat` is called. A process that closes any descriptor of a file loses all its
 //! locks on that file, including SQLite's locks.
 
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::files::FileId;
+
+/// How long a look that found no fault counts where the transaction looks once more.
+const COUNTS_FOR: Duration = Duration::from_millis(1);
 
 /// The files of an open database, as they were when it was opened.
 #[derive(Debug)]
@@ -32,6 +41,9 @@ pub struct Place {
     log: Named,
     /// The log's shared-memory file. Two processes with different shared-memory files do not see each other's locks.
     index: Named,
+    opened: Instant,
+    /// Until when the last look counts that found no fault, in nanoseconds after the opening.
+    well_until: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -56,6 +68,8 @@ impl Place {
             entry: FileId::from(&std::fs::symlink_metadata(path)?),
             length: std::fs::metadata(path)?.len(),
             real,
+            opened: Instant::now(),
+            well_until: AtomicU64::new(0),
         };
         match place.fault() {
             None => Ok(place),
@@ -66,19 +80,32 @@ impl Place {
 
     /// Why a write made now would not be found at the path, if there is such a fault.
     pub fn fault(&self) -> Option<String> {
-        let beside = || [&self.log, &self.index].into_iter().find_map(Named::fault);
-        match self.length_without_link() {
-            Some(length) => beside().or_else(|| self.truncated(length)),
-            None => self.database.fault().or_else(beside).or_else(|| self.same_file_fault()),
-        }
+        let until = self.since_opening() + nanos(COUNTS_FOR);
+        let fault = if self.is_as_it_was() { None } else { self.named_fault() };
+        self.well_until.store(if fault.is_none() { until } else { 0 }, Ordering::Relaxed);
+        fault
     }
 
-    /// The database's length, if the path leads to it without a link, now as when it was opened. Then one system call shows all there
-    /// is to know of it.
-    fn length_without_link(&self) -> Option<u64> {
-        let entry = std::fs::symlink_metadata(&self.database.path).ok()?;
-        let found = FileId::from(&entry);
-        (found == self.entry && found == self.database.identity).then_some(entry.len())
+    /// The same, but a look of the last [`COUNTS_FOR`] counts: for a caller who only saves others work if it finds a fault.
+    pub fn recent_fault(&self) -> Option<String> {
+        if self.since_opening() < self.well_until.load(Ordering::Relaxed) { None } else { self.fault() }
+    }
+
+    fn since_opening(&self) -> u64 {
+        nanos(self.opened.elapsed())
+    }
+
+    /// Whether the path itself is the file, and no link, and each file is in its place. That is the usual case, and one system call for
+    /// each file tells it.
+    fn is_as_it_was(&self) -> bool {
+        let entry = std::fs::symlink_metadata(&self.database.path);
+        let is_there = |found: &Metadata| FileId::from(found) == self.database.identity && found.len() >= self.length;
+        entry.is_ok_and(|found| is_there(&found)) && self.log.is_in_place() && self.index.is_in_place()
+    }
+
+    fn named_fault(&self) -> Option<String> {
+        let named = [&self.database, &self.log, &self.index].into_iter().find_map(Named::fault);
+        named.or_else(|| self.same_file_fault())
     }
 
     /// The write-ahead log.
@@ -93,18 +120,16 @@ impl Place {
 
     /// The faults that are possible although the path leads to the same file.
     fn same_file_fault(&self) -> Option<String> {
+        let name = || self.database.name();
         if self.is_behind_another_link() {
-            let name = self.database.name();
+            let name = name();
             return Some(format!(
                 "{name} é agora um link, e quem o abre por ele usa outro -wal: devolva o arquivo, ou reinicie o serviço"
             ));
         }
-        self.truncated(std::fs::metadata(&self.database.path).ok()?.len())
-    }
-
-    fn truncated(&self, length: u64) -> Option<String> {
+        let length = std::fs::metadata(&self.database.path).ok()?.len();
         (length < self.length).then(|| {
-            let name = self.database.name();
+            let name = name();
             format!("{name} foi truncado ou sobrescrito ({length} bytes; eram {}): restaure-o de uma cópia e reinicie o serviço", self.length)
         })
     }
@@ -134,7 +159,7 @@ impl Named {
     }
 
     fn is_in_place(&self) -> bool {
-        self.found().is_ok_and(|found| found == self.identity)
+        self.identity.is_at(&self.path)
     }
 
     fn name(&self) -> String {
@@ -157,6 +182,11 @@ impl Named {
             Err(error) => Some(format!("{name} não pode ser visto na pasta: {error}")),
         }
     }
+}
+
+/// 64 bits are enough for centuries.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The path of the write-ahead log of the database at `path`: beside the file itself, not beside a symbolic link to it.
@@ -193,6 +223,7 @@ mod tests {
             let (path, away) = (folder.path().join(&name), folder.path().join("away"));
             std::fs::rename(&path, &away).unwrap();
             assert!(place.fault().unwrap().contains(&format!("{name} foi apagado ou movido")), "{:?}", place.fault());
+            assert_eq!(place.recent_fault(), place.fault(), "a fault counts at once");
             std::fs::copy(&away, &path).unwrap();
             assert!(place.fault().unwrap().contains(&format!("no lugar de {name} ")), "{:?}", place.fault());
             std::fs::rename(&away, &path).unwrap();
@@ -254,6 +285,23 @@ mod tests {
         }
         std::fs::write(&path, "as long as it was, and more").unwrap();
         assert_eq!(place.fault(), None);
+    }
+
+    #[test]
+    fn a_look_without_a_fault_counts_for_a_moment_where_the_transaction_looks_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        let (path, away) = (folder.path().join("a.db"), folder.path().join("away"));
+        std::fs::rename(&path, &away).unwrap();
+        // As if a look had found no fault an instant ago, on a machine as slow as any.
+        place.well_until.store(u64::MAX, Ordering::Relaxed);
+        assert_eq!(place.recent_fault(), None);
+        assert!(place.fault().is_some() && place.recent_fault().is_some());
+        std::fs::rename(&away, &path).unwrap();
+        assert_eq!(place.recent_fault(), None);
+        std::fs::rename(&path, &away).unwrap();
+        std::thread::sleep(COUNTS_FOR);
+        assert!(place.recent_fault().is_some(), "it counts no longer");
     }
 
     #[test]

@@ -87,8 +87,9 @@ fn a_revocation_over_the_api_holds_at_once_where_it_was_made() {
     assert_eq!((revoked.status, &revoked.json()["estado"]), (200, &json!("revogado")));
     assert_eq!(ask("GET", &agenda, Some(&bia), None).status, 401);
     assert_eq!(ask("DELETE", &services.agenda("/tokens/99"), Some(&chefe), None).status, 404);
-    let log = std::fs::read_to_string(services.data_dir().join("app.log")).unwrap();
-    assert!(log.contains("criado para bia (cientista) por chefe"), "{log}");
+    services.wait_for_log("app.log", |lines| {
+        lines.iter().any(|line| line.contains("criado para bia (cientista) por chefe"))
+    });
 }
 
 #[test]
