@@ -160,7 +160,7 @@ fn one_round_exports_all_that_was_committed_before_it() {
     for records in [0, 1, most - 1, most, most + 1, 2 * most] {
         let (folder, source, health) = (TempDir::new().unwrap(), List::of(records), Arc::new(Health::default()));
         let log = Logger::root(Discard, o!());
-        Worker::new(&trail(&folder), source.clone(), None, Arc::clone(&health), log).round();
+        Worker::new(&trail(&folder), (source.clone(), Arc::default()), None, Arc::clone(&health), log).round();
         assert_eq!(health.exported(), records as u64);
         assert_eq!(all_text(&folder), source.text());
     }
