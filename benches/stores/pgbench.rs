@@ -11,7 +11,7 @@ use super::measure::turns::TURN;
 /// of its own.
 const SCRIPT: &str = "
 \\set first :first + :batch
-\\set id :first + :client_id * 100000000
+\\set id :first + :client_id * 10000000000
 \\set last :id + :batch
 BEGIN;
 SELECT seq, hash FROM sctec.trilha WHERE id = 1 FOR UPDATE;

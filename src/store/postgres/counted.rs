@@ -15,17 +15,19 @@ use crate::time::minutes_in_micros;
 /// of those that are charged to its proposal, and with the catalogue's edition.
 ///
 /// Of the bookings that have not ended it is one more than the quota has, since one of them may be moving; and all that touch a day of the
-/// new one. The work is bounded by these, and does not depend on how many bookings there are.
+/// new one. The work is bounded by these, and does not depend on how many bookings there are. Whole rows are compared, so that only the index by
+/// scientist serves: while the table is small another one looks as good to the planner, and with it all bookings of the telescope are read.
 const COUNTED: &str = "WITH t AS (SELECT id FROM telescopios WHERE codigo = $1)
-     SELECT a.inicio_us, a.fim_us, NULL::BIGINT, NULL::BIGINT FROM agendamentos a WHERE a.id <> $2 AND a.id IN (
-         (SELECT id FROM agendamentos
-          WHERE cientista_id = $3 AND telescopio_id = (SELECT id FROM t) AND status = $4
-          AND inicio_us > $5::BIGINT - $6::BIGINT AND fim_us > $5 ORDER BY inicio_us LIMIT $7)
+     SELECT a.inicio_us, a.fim_us, NULL::BIGINT, NULL::BIGINT FROM (
+         (SELECT id, inicio_us, fim_us FROM agendamentos
+          WHERE (cientista_id, telescopio_id, status, inicio_us) > ($3, (SELECT id FROM t), $4, $5::BIGINT - $6::BIGINT)
+          AND (cientista_id, telescopio_id, status) <= ($3, (SELECT id FROM t), $4) AND fim_us > $5
+          ORDER BY cientista_id, telescopio_id, status, inicio_us LIMIT $7)
          UNION
-         (SELECT id FROM agendamentos
-          WHERE cientista_id = $3 AND telescopio_id = (SELECT id FROM t) AND status = $4
-          AND inicio_us > $8::BIGINT - $6::BIGINT AND inicio_us < $9 AND fim_us > $8)
-     )
+         (SELECT id, inicio_us, fim_us FROM agendamentos
+          WHERE (cientista_id, telescopio_id, status, inicio_us) > ($3, (SELECT id FROM t), $4, $8::BIGINT - $6::BIGINT)
+          AND (cientista_id, telescopio_id, status, inicio_us) < ($3, (SELECT id FROM t), $4, $9) AND fim_us > $8)
+     ) a WHERE a.id <> $2
      UNION ALL
      SELECT NULL, NULL, coalesce(sum(fim_us - inicio_us), 0)::BIGINT, (SELECT catalogo FROM resumo WHERE id = 1) FROM agendamentos
      WHERE proposta_id = $10 AND telescopio_id = (SELECT id FROM t) AND status = $4 AND id <> $2

@@ -28,18 +28,20 @@ const CLAIMS: &str = "SELECT p.codigo, h.inicio_us, h.token, h.agendamento_id, a
      JOIN horarios h ON h.telescopio_id = p.telescopio_id AND h.inicio_us = p.inicio_us
      LEFT JOIN agendamentos a ON a.id = h.agendamento_id";
 
-/// What scientists have booked, as far as it counts: those that have not ended, and those on some days.
+/// What scientists have booked, as far as it counts: those that have not ended, and those on some days. Whole rows are compared, so that only the
+/// index by scientist serves: while the table is small another one looks as good to the planner, and with it all bookings of the telescope are read.
 const HELD: &str = "SELECT q.codigo, q.cientista_id, a.id, a.inicio_us, a.fim_us
      FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q (codigo, cientista_id, dia, depois)
      JOIN telescopios t ON t.codigo = q.codigo
      CROSS JOIN LATERAL (
          (SELECT b.id, b.inicio_us, b.fim_us FROM agendamentos b
-          WHERE b.cientista_id = q.cientista_id AND b.telescopio_id = t.id AND b.status = 'AGENDADO'
-          AND b.inicio_us > $6::bigint - $7::bigint AND b.fim_us > $6 ORDER BY b.inicio_us LIMIT $5)
+          WHERE (b.cientista_id, b.telescopio_id, b.status, b.inicio_us) > (q.cientista_id, t.id, 'AGENDADO', $6::bigint - $7::bigint)
+          AND (b.cientista_id, b.telescopio_id, b.status) <= (q.cientista_id, t.id, 'AGENDADO') AND b.fim_us > $6
+          ORDER BY b.cientista_id, b.telescopio_id, b.status, b.inicio_us LIMIT $5)
          UNION
          (SELECT b.id, b.inicio_us, b.fim_us FROM agendamentos b
-          WHERE b.cientista_id = q.cientista_id AND b.telescopio_id = t.id AND b.status = 'AGENDADO'
-          AND b.inicio_us > q.dia - $7 AND b.inicio_us < q.depois AND b.fim_us > q.dia)
+          WHERE (b.cientista_id, b.telescopio_id, b.status, b.inicio_us) > (q.cientista_id, t.id, 'AGENDADO', q.dia - $7)
+          AND (b.cientista_id, b.telescopio_id, b.status, b.inicio_us) < (q.cientista_id, t.id, 'AGENDADO', q.depois) AND b.fim_us > q.dia)
      ) a";
 
 /// The minutes of active bookings, by proposal and telescope.
