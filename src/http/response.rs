@@ -71,7 +71,7 @@ pub(super) fn serialised(body: &impl Serialize) -> Bytes {
     // Answers are structs and maps with text keys: serialising one to memory cannot fail.
     serde_json::to_writer(&mut json, body).expect("an answer serialises");
     if json.capacity() > KEPT_BYTES {
-        return json.into();
+        return json.into_boxed_slice().into();
     }
     let bytes = Bytes::copy_from_slice(&json);
     json.clear();

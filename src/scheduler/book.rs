@@ -137,11 +137,11 @@ async fn try_to_cancel(app: &App, id: i64, asked: Cancellation, origin: &Origin)
 
 /// Refuses a change that could not be recorded.
 pub fn check_audit(app: &App, origin: &Origin) -> Result<(), Refusal> {
-    let Some(reason) = app.audit_fault() else { return Ok(()) };
-    // The trail follows the database: a database that is not in its place is the cause of both. Each transaction looks for that too.
+    // The trail follows the database: a database that is not in its place is the cause of both.
     if let Some(reason) = app.store.fault() {
         return Err(store_failed(origin, &StoreError::Unavailable(reason)));
     }
+    let Some(reason) = app.audit_fault() else { return Ok(()) };
     error!(origin.log, "Auditoria indisponível: {}", reason);
     Err(Refusal::AuditUnavailable)
 }

@@ -167,6 +167,24 @@ fn one_round_exports_all_that_was_committed_before_it() {
 }
 
 #[test]
+fn a_round_writes_what_is_fresh_and_the_last_one_also_what_another_process_has_committed() {
+    let worker = |folder: &TempDir, source: &List| {
+        let fresh = Arc::new(Fresh::default());
+        fresh.keep(&source.lines()[..2]);
+        let log = Logger::root(Discard, o!());
+        Worker::new(&trail(folder), (source.clone(), fresh), None, Arc::default(), log)
+    };
+    let (folder, source) = (TempDir::new().unwrap(), List::of(5));
+    worker(&folder, &source).round();
+    assert_eq!(all_text(&folder).lines().count(), 2);
+    let folder = TempDir::new().unwrap();
+    let (_, rings) = mpsc::channel();
+    let (watching, _watcher) = mpsc::channel();
+    worker(&folder, &source).run(&rings, &AtomicBool::new(true), &[], &watching);
+    assert_eq!(all_text(&folder), source.text());
+}
+
+#[test]
 fn files_are_closed_at_their_size_and_named_after_their_first_record() {
     let (folder, source) = (TempDir::new().unwrap(), List::of(100));
     assert_eq!(export(&folder, &source.cut_to(40), Some(LIMIT)), None);

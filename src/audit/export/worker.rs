@@ -124,16 +124,20 @@ impl<S: Source> Worker<S> {
                 // It has gone only if it has panicked.
                 let _ = watching.send(());
             }
-            if heard.is_ok() {
-                rung = Instant::now();
-            }
             let unheard = matches!(heard, Err(RecvTimeoutError::Disconnected));
             // Read before the round, so that the last round exports every record that was committed before the stop.
             let stop = unheard || stopped.load(Ordering::Acquire);
             self.round();
             if stop {
+                // What another process has committed during that round has rung in vain: the database tells all of it.
+                self.fresh.forget();
+                self.round();
                 self.note(true);
                 return;
+            }
+            // Counted from the end of the round: it may have written fresh records without asking the database for those of others.
+            if heard.is_ok() {
+                rung = Instant::now();
             }
             self.note(false);
             std::thread::sleep(PAUSE);

@@ -87,10 +87,7 @@ pub fn check_resource(name: &str) -> Result<(), Wrong> {
 
 /// Checks a list of resources: how many they are, the name of each, and that they are distinct.
 pub fn check_resources(names: &[impl AsRef<str>]) -> Result<(), Wrong> {
-    if names.is_empty() || names.len() > RESOURCES_MAX {
-        let words = format!("deve ter de 1 a {RESOURCES_MAX} nomes; tem {}", names.len());
-        return Err(FieldCode::Length.says(words));
-    }
+    check_count(names.len())?;
     for (index, name) in names.iter().enumerate() {
         check_resource(name.as_ref()).map_err(|wrong| at(index, wrong))?;
     }
@@ -103,6 +100,14 @@ pub fn check_resources(names: &[impl AsRef<str>]) -> Result<(), Wrong> {
         Some(twice) => Err(FieldCode::Repeated.says(format!("traz \"{twice}\" mais de uma vez"))),
         None => Ok(()),
     }
+}
+
+/// Checks how many resources a list has.
+fn check_count(count: usize) -> Result<(), Wrong> {
+    if (1..=RESOURCES_MAX).contains(&count) {
+        return Ok(());
+    }
+    Err(FieldCode::Length.says(format!("deve ter de 1 a {RESOURCES_MAX} nomes; tem {count}")))
 }
 
 /// What is wrong with the name at this place of a list.
@@ -127,6 +132,8 @@ pub fn checked_resources(raw: &RawValue) -> Result<Vec<String>, Wrong> {
     let Ok(names) = serde_json::from_str::<Vec<&RawValue>>(raw.get()) else {
         return Err(FieldCode::Kind.says("deve ser uma lista de nomes"));
     };
+    // Before a text is made of each.
+    check_count(names.len())?;
     let read = |(index, raw)| text_of(raw).map_err(|wrong| at(index, wrong));
     let names = names.into_iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
     check_resources(&names).map(|()| names)

@@ -9,6 +9,9 @@ use super::backup::{self, Contents, NotWhole};
 use super::{inspect, schema, trail};
 use crate::store::tables::{Cell, Table};
 
+/// The number of a record's booking, which another database has as a column. The column here also finds a telescope of that name.
+const BOOKING_OF: &str = "iif(json_valid(linha), json_extract(linha, '$.details.agendamento_id'), NULL)";
+
 /// An agenda that moves.
 pub struct Moving {
     path: PathBuf,
@@ -65,14 +68,17 @@ impl Moving {
     /// # Errors
     /// In words, when they cannot be read; or those of `each`.
     pub fn rows(&self, table: &Table, mut each: impl FnMut(&[Cell<'_>]) -> Result<(), String>) -> Result<(), String> {
-        let order = if table.name == "auditoria" { " ORDER BY seq" } else { "" };
-        let sql = format!("SELECT {} FROM {}{order}", table.columns.join(", "), table.name);
+        let is_trail = table.name == "auditoria";
+        let column = |name: &&'static str| if is_trail && *name == "agendamento_id" { BOOKING_OF } else { *name };
+        let columns: Vec<&str> = table.columns.iter().map(column).collect();
+        let order = if is_trail { " ORDER BY seq" } else { "" };
+        let sql = format!("SELECT {} FROM {}{order}", columns.join(", "), table.name);
         let explain = |error: rusqlite::Error| format!("{}: {error}", self.path.display());
         let connection = inspect::open_unchanging(&self.path).map_err(explain)?;
         let mut statement = connection.prepare(&sql).map_err(explain)?;
         let mut rows = statement.query(()).map_err(explain)?;
         while let Some(row) = rows.next().map_err(explain)? {
-            let cells = (0..table.columns.len()).map(|nth| cell(row, nth)).collect::<rusqlite::Result<Vec<_>>>();
+            let cells = (0..columns.len()).map(|nth| cell(row, nth)).collect::<rusqlite::Result<Vec<_>>>();
             each(&cells.map_err(explain)?)?;
         }
         Ok(())

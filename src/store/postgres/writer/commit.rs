@@ -205,7 +205,7 @@ impl Committer {
         }
     }
 
-    /// Tells the observer what is about to be committed, as far as it was not told before.
+    /// Tells the observer what is about to be committed, or is on its way to be, as far as it was not told before.
     fn tell(&mut self, savings: &[(Saving, RequestId)]) {
         for saving in savings {
             match self.told.iter().position(|told| told == saving) {

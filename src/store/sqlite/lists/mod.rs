@@ -40,8 +40,10 @@ pub fn list(
 ) -> rusqlite::Result<Page> {
     let query = Query { filter, begin: Begin::of(filter, after), limit: usize::from(limit) };
     let mut found = Found::default();
-    for stretches in stretches(connection, filter)?.chunks(STRETCHES_MAX) {
-        query.read(connection, stretches, &mut found)?;
+    // All statements read one moment: a booking that is moved meanwhile would be in none of them, or in two.
+    let moment = connection.unchecked_transaction()?;
+    for stretches in stretches(&moment, filter)?.chunks(STRETCHES_MAX) {
+        query.read(&moment, stretches, &mut found)?;
     }
     Ok(found.into_page(usize::from(limit)))
 }
