@@ -39,7 +39,7 @@ pub enum ClientError {
     #[error("{}", t!("cannot ask %{url}: the URL should look like http://127.0.0.1:5000", url = format_args!("{:?}", .0)))]
     Url(String),
     /// There was no answer.
-    #[error("{}", t!("cannot reach %{url}; %{advice}", url = url, advice = cause.advice(SCHEDULER, "--url")))]
+    #[error("{}", t!("cannot reach %{url}: %{advice}", url = url, advice = cause.advice(SCHEDULER, "--url")))]
     Unreachable {
         /// The URL that was asked.
         url: String,

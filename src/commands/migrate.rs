@@ -88,7 +88,7 @@ impl postgres::Source for Agenda {
 /// When it could not be moved. The message says what to do.
 pub fn run(args: &MigrateArgs) -> Outcome {
     let database = args.from.join(DATABASE_FILE);
-    if !database.exists() {
+    if !database.try_exists().with_context(|| t!("cannot read %{path}", path = database.display()))? {
         bail!(t!("there is no %{path}; --from names the scheduler's data folder", path = database.display()));
     }
     let location = args.login.location(&args.to).with_context(|| t!("--to names no database that can be used"))?;

@@ -175,6 +175,10 @@ fn an_agenda_that_contradicts_itself_is_not_backed_up() {
     assert!(!file.exists() && !folder.path().join("errada.db.incompleta").exists());
     let nothing = TempDir::new().unwrap();
     refused(&backup(&file, nothing.path()).output().unwrap(), 2, "there is no ");
+    // As with a folder that belongs to another user, it is not known whether it is there.
+    let no_folder = nothing.path().join("arquivo");
+    std::fs::write(&no_folder, "").unwrap();
+    refused(&backup(&file, &no_folder).output().unwrap(), 2, "cannot read ");
 }
 
 #[test]

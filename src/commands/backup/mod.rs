@@ -62,7 +62,7 @@ pub(super) struct BackupArgs {
 /// When it could not be made. The message says what to do.
 pub fn run(args: &BackupArgs) -> Outcome {
     let database = args.data_dir.join(DATABASE_FILE);
-    if !database.exists() {
+    if !database.try_exists().with_context(|| t!("cannot read %{path}", path = database.display()))? {
         bail!(t!("there is no %{path}; --data-dir names the scheduler's data folder", path = database.display()));
     }
     let target = target(&args.to)?;

@@ -33,7 +33,9 @@ pub fn in_words(problem: &Value) -> Option<String> {
         }
         "recurso_ocupado" => t!("another request is changing this slot now"),
         "horario_ocupado" => taken(problem).unwrap_or_else(|| t!("the slot is booked")),
-        "coordenador_indisponivel" => t!("bookings are paused, because the coordinator of the locks does not answer"),
+        "coordenador_indisponivel" => {
+            t!("bookings are paused, because the coordinator of the locks does not answer; 'sctec status' shows it")
+        }
         "auditoria_indisponivel" => t!("the audit trail cannot be written, and without a record nothing is booked"),
         "gravacao_recusada" => t!("the database refused to save it; trying again does not help"),
         "banco_indisponivel" => t!("its database cannot be used now"),

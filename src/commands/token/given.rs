@@ -1,6 +1,6 @@
 //! What the actions have in common: where the tokens are, the scientist, and what is wrong with a grant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -62,7 +62,7 @@ impl FolderArgs {
     /// # Errors
     /// As [`FolderArgs::open`], and when the folder has none.
     pub fn open_again(&self) -> anyhow::Result<Opened> {
-        if !self.store.is_given() && !self.data_dir.join(data_dir::REGISTER_FILE).exists() {
+        if !self.store.is_given() && !is_there(&self.data_dir.join(data_dir::REGISTER_FILE))? {
             bail!(
                 "{}",
                 t!(
@@ -85,7 +85,7 @@ impl Opened {
         let (is_there, path) = match &self.place {
             Kept::Folder(folder) => {
                 let path = folder.join(data_dir::DATABASE_FILE);
-                (!path.exists() || has_scientist(&path, scientist)?, path.display().to_string())
+                (!is_there(&path)? || has_scientist(&path, scientist)?, path.display().to_string())
             }
             Kept::Shared(shared, _) => (shared.has_scientist(scientist)?, shared.name().to_owned()),
         };
@@ -94,6 +94,11 @@ impl Opened {
         }
         Ok(())
     }
+}
+
+/// Whether there is such a file. A folder that may not be read does not say so.
+fn is_there(path: &Path) -> anyhow::Result<bool> {
+    path.try_exists().with_context(|| t!("cannot read %{path}", path = path.display()))
 }
 
 /// What is wrong with a grant, for the person at the command line.
