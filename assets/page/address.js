@@ -26,8 +26,14 @@ export function leaveFor(address) {
   location.assign(address);
 }
 
+/// The address as the page has written it or looked at it last.
+let known = location.hash;
+
 /// The place that the address names now.
-export const place = () => parsePlace(location.hash);
+export function place() {
+  known = location.hash;
+  return parsePlace(known);
+}
 
 /// Says in `root` which parts of an address lead nowhere, and that the telescope named `shown` is shown instead.
 export function showStrange(root, { telescope, strange }, shown) {
@@ -43,10 +49,12 @@ const short = (text) => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
 /// Writes a place's fragment into the address: as a new `step` of the browser's history, or in place of the current one.
 export function showPlace(hash, step) {
-  if (location.hash === hash) return;
+  // Back or Forward was used, and the event that tells so is still to come: it leads to that place.
+  if (location.hash !== known || known === hash) return;
   try {
     if (step) history.pushState(null, "", hash);
     else history.replaceState(null, "", hash);
+    known = location.hash;
   } catch {
     // Browsers limit how often a page may do this.
   }

@@ -50,8 +50,8 @@ export class Controls {
     at("after").addEventListener("click", () => navigation.turn("seguinte"));
     at("as-mine").addEventListener("click", () => mine.open(true));
     addEventListener("hashchange", () => {
-      if (!reading.telescopes.isOpen) return;
       const there = place();
+      if (!reading.telescopes.isOpen) return;
       if (there.mine) mine.open();
       else navigation.arrive(there);
     });
