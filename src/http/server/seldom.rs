@@ -1,8 +1,9 @@
 //! A future that completes seldom, beside one that is polled often.
 //!
-//! Whoever waits for several futures polls all of them whenever one of them wakes the task. A connection is polled several times for each
-//! request, and beside it the orders to close it and the stop of the service, which come once or never: polling these takes locks, one
-//! of which all connections share. So a [`Seldom`] has a waker of its own, and is polled only when that was used.
+//! A task that waits for several futures polls all of them each time that one of them wakes it. A connection's task is polled several times
+//! for each request. Beside the request it waits for the order to close the connection and for the stop of the service, which come once or
+//! never. Polling these two takes locks, and all connections share one of the locks. So a [`Seldom`] has a waker of its own, and is polled
+//! only after that waker was used.
 
 use std::pin::Pin;
 use std::sync::Arc;
