@@ -124,7 +124,13 @@ impl PostgresStore {
 
 impl Changing for PostgresStore {
     fn change<C: Change>(&self, change: C) -> Answer<'_, C::Answer> {
-        Box::pin(self.writer.change(change))
+        Box::pin(async {
+            let answer = self.writer.change(change).await?;
+            if let Some(exporting) = self.exporting.get() {
+                exporting.note_answered();
+            }
+            Ok(answer)
+        })
     }
 }
 

@@ -75,7 +75,34 @@ impl Threads {
         state.0.clone().or_else(|| silent.map(|silent| format!("o banco não responde há {} s", silent.as_secs())))
     }
 
+    /// Notes that the database has just done what another connection asked. What a thread was told before says nothing of it any more, and the
+    /// thread may not ask for a while: the records that it would ask for are handed to it.
+    pub fn note_answered(&self) {
+        self.state().0 = None;
+    }
+
     fn state(&self) -> MutexGuard<'_, (Option<String>, Option<Instant>)> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connect::Connector;
+    use super::super::location::Location;
+    use super::*;
+    use crate::store::kind::DatabaseKind;
+
+    #[test]
+    fn a_fault_ends_when_the_database_has_answered_another_connection() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        // Nothing listens on port 1.
+        let nowhere = Location::parse("postgres://sctec@127.0.0.1:1/sctec").unwrap();
+        let readers = Readers::new(&nowhere, Connector::new(&nowhere, DatabaseKind::Agenda)).unwrap();
+        let threads = Threads::new(readers, runtime.handle().clone());
+        assert!(threads.wait(|_| Box::pin(async { Ok(()) })).is_err());
+        assert!(threads.fault().is_some());
+        threads.note_answered();
+        assert_eq!(threads.fault(), None);
     }
 }
