@@ -73,6 +73,17 @@ pub fn is_unsafe(c: char) -> bool {
     ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
+/// At most the first `max_chars` characters of a text. A text that is short enough is neither read nor copied.
+pub fn shortened(mut text: String, max_chars: usize) -> String {
+    // No character is less than one byte.
+    if text.len() > max_chars
+        && let Some((end, _)) = text.char_indices().nth(max_chars)
+    {
+        text.truncate(end);
+    }
+    text
+}
+
 /// The text, with unsafe characters ([`is_unsafe`]) as escapes: it can neither break a line nor steer a terminal.
 pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -223,6 +234,12 @@ mod tests {
         #[test]
         fn the_quick_look_finds_what_each_character_says(text in "[ -~à-ÿ\u{ad}\u{2028}\u{202e}\n\x7f]{0,9}|.{0,9}") {
             prop_assert_eq!(has_unsafe(&text), text.contains(is_unsafe));
+        }
+
+        #[test]
+        fn a_shortened_text_has_the_first_characters(text in ".{0,9}", max_chars in 0_usize..12) {
+            let expected: String = text.chars().take(max_chars).collect();
+            prop_assert_eq!(shortened(text, max_chars), expected);
         }
     }
 

@@ -13,6 +13,7 @@ use super::links::Links;
 use super::prefix::seen;
 use super::response::{self, Response};
 use super::wrong::{FieldCode, Wrong};
+use crate::text::shortened;
 
 /// The path under which a service explains its kinds of problem. The `type` of a problem leads there.
 pub const TYPES_PATH: &str = "/problemas";
@@ -253,7 +254,7 @@ impl Problem {
             fields.push(format!("e mais {more}"));
         }
         let text = if fields.is_empty() { said.to_owned() } else { format!("{said} {}", fields.join("; ")) };
-        text.chars().take(LOG_TEXT_MAX_CHARS).collect()
+        shortened(text, LOG_TEXT_MAX_CHARS)
     }
 
     /// The document without status and headers, for the answer to a batch.

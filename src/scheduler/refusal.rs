@@ -14,6 +14,7 @@ use crate::agenda::{NotCancellable, Place, Rejection, SlotRange, WaitStatus, res
 use crate::audit::record::Why;
 use crate::coordinator::protocol::grace;
 use crate::store::{NotCancelled, StoreError};
+use crate::text::shortened;
 use crate::time::Timestamp;
 
 /// The most characters of a refusal that a record has.
@@ -289,7 +290,7 @@ impl Refusal {
             let _ = write!(detail, " {}: {rejection}", rejection.field());
         }
         // A code that somebody put into the catalogue may have any length.
-        let detail = detail.chars().take(RECORDED_CHARS_MAX).collect();
+        let detail = shortened(detail, RECORDED_CHARS_MAX);
         Some(Why { code: self.code().name(), detail, taken_by, moving: None })
     }
 }
