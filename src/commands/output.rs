@@ -4,9 +4,8 @@
 //! written for another reason, such as a full disk, is a failure.
 
 use std::fmt::{self, Display};
-use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -18,9 +17,6 @@ use crate::text::escaped;
 
 /// The width of tables where the terminal's width is unknown or smaller: a column of one or two letters cannot be read.
 pub const WIDTH_DEFAULT: u16 = 80;
-
-/// The bytes that a pipe of much output holds. Linux lets every user set so many (`/proc/sys/fs/pipe-max-size`).
-const PIPE_BYTES: usize = 1 << 20;
 
 /// The least width of help texts.
 const HELP_WIDTH_MIN: u16 = 40;
@@ -43,19 +39,6 @@ impl Display for CannotWrite {
 /// Whether the error is a closed pipe of the output.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// The standard output without a buffer, for a command that prints much and has a buffer of its own. [`io::stdout`] would write the
-/// end of each part of its buffer by itself, after the last line break. A pipe becomes larger, so that the program that reads it and
-/// this one wake each other less often.
-///
-/// # Errors
-/// When the process has no more file descriptors.
-pub fn stdout_unbuffered() -> io::Result<File> {
-    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    // It is no pipe, or it stays as large as it is.
-    let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
-    Ok(stdout)
 }
 
 /// Whether stdout gets colours. `NO_COLOR` says no (<https://no-color.org>), else `CLICOLOR_FORCE` says yes

@@ -31,7 +31,7 @@ mod table;
 mod verify;
 
 use std::cmp::Ordering;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
@@ -44,7 +44,7 @@ use self::reading::tell_passed_over;
 use self::search::Search;
 use super::moments;
 use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, EXIT_VERIFY_CANNOT_RUN, Outcome};
-use super::output::{CANNOT_WRITE, is_broken_pipe, stdout_unbuffered, tell};
+use super::output::{CANNOT_WRITE, is_broken_pipe, tell};
 use crate::audit::filter::{Filter, Wanted};
 use crate::audit::record::EVENT_TYPES;
 use crate::time::{Clock, Timestamp};
@@ -70,7 +70,7 @@ pub fn run(args: &AuditArgs) -> Outcome {
 
 fn search(args: &AuditArgs, wanted: Wanted) -> Outcome {
     let filter = Filter::new(wanted);
-    let stdout = stdout_unbuffered().context(CANNOT_WRITE)?;
+    let stdout = io::stdout().lock();
     let terminal = stdout.is_terminal();
     let format = args.format.unwrap_or(if terminal { AuditFormat::Table } else { AuditFormat::Jsonl });
     let outside = database::outside(args)?;
