@@ -51,7 +51,7 @@ pub use self::translate::help::{in_language, translated};
 #[command(after_help = "Examples:
   sctec serve-all                                  both services, data in ./sctec-data
   sctec agenda                                     the day of a telescope as a picture
-  sctec book tomorrow 03:00 --duration 30m         an observation of half an hour
+  sctec book tomorrow 03:00 --scientist 7          an observation of five minutes
   sctec stress --n 10                              ten at once on one slot: one wins
   sctec audit --event AGENDAMENTO_CRIADO           all bookings that were made
   sctec locks --watch                              holders of locks, and how many requests wait

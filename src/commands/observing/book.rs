@@ -31,9 +31,11 @@ const REPEATED_AFTER: [Duration; 3] = [Duration::from_millis(200), Duration::fro
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   sctec book 03:00 --scientist 7                          today, in UTC
-  sctec book tomorrow 03:00 --duration 1h30m --target M31
-  sctec book 2026-12-01T03:00:00Z --telescope Webb-Acad
-  sctec book 03:00 --json | jq .id                        its number
+  sctec book tomorrow 03:00 --scientist 7 --duration 1h30m --target M31
+  sctec book 2026-12-01T03:00:00Z --scientist 7 --telescope Webb-Acad
+  sctec book 03:00 --scientist 7 --json | jq .id          its number
+
+With SCTEC_SCIENTIST=7, or with the token of a scientist, --scientist is not needed.
 
 On a terminal the booking is a table, else a line as that of bookings. When the answer is lost, the request \
 is repeated with the same key, which books once; then the list of bookings is read, and the message says whether the booking is there.
