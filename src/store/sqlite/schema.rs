@@ -46,6 +46,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (19, include_str!("../../../assets/migrations/0019-manutencoes-retiradas.sql")),
     (20, include_str!("../../../assets/migrations/0020-abertura.sql")),
     (21, include_str!("../../../assets/migrations/0021-trilha-e-tokens.sql")),
+    (22, include_str!("../../../assets/migrations/0022-indice-do-cientista.sql")),
 ];
 pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
