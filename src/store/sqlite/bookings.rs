@@ -167,3 +167,22 @@ pub(super) fn unreadable(index: usize, expected: &str) -> rusqlite::Error {
         format!("the column does not hold {expected}").into(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lists::tests::plan;
+    use super::*;
+    use crate::store::kind::DatabaseKind;
+    use crate::store::sqlite::schema;
+
+    #[test]
+    fn what_a_scientist_has_booked_is_read_in_the_index_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (connection, _) = schema::open_for_writing(&folder.path().join("sctec.db"), DatabaseKind::Agenda).unwrap();
+        for sql in [STANDING, WITHIN] {
+            let plan = plan(&connection, sql);
+            assert!(plan.starts_with("SEARCH agendamentos USING COVERING INDEX agendamentos_por_cientista"), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+}
