@@ -184,7 +184,7 @@ fn when_a_write_or_sync_of_the_database_fails_every_answer_is_true() {
     let services = Services::start(&["--lock-retention-ms", "0"]);
     let mut trial = Trial { services, next: 0, certain: (0, 0), unknown: 0 };
     let log = trial.services.data_dir().join("sctec.db-wal");
-    trial.run_all(&log, "fsync", 1);
+    trial.run_all(&log, "fdatasync", 1);
     // A page is two writes, its header and its content. There are many pages, so only some writes fail.
     trial.run_all(&log, "pwrite64", 3);
     // Only a sync that fails permanently gives an answer with an unknown result.
@@ -206,7 +206,7 @@ fn a_disk_that_stays_full_makes_one_result_unknown_and_then_refuses_plainly() {
         (says("a full disk", status, &body), body)
     };
     assert_eq!(book(0).0, Some(true));
-    for (round, call) in (1..).zip(["fsync", "pwrite64"]) {
+    for (round, call) in (1..).zip(["fdatasync", "pwrite64"]) {
         let full = Fault { call, error: "ENOSPC", when: 1, lasts: true };
         let injector = Injector::attach(services.scheduler.pid(), &log, full, services.data_dir());
         let first = round * 10;

@@ -156,4 +156,13 @@ mod tests {
         assert!(refused.contains("3.51.2") && refused.contains("3.51.3"), "{refused}");
         assert!(check_library(3_046_001, "3.46.1").is_err());
     }
+
+    #[test]
+    fn sqlite_is_built_as_cargos_configuration_says() {
+        // Of what .cargo/config.toml sets this alone can be asked for. Both flags are in one variable.
+        let connection = Connection::open_in_memory().unwrap();
+        let mut options = connection.prepare("PRAGMA compile_options").unwrap();
+        let options: Vec<String> = options.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+    }
 }
