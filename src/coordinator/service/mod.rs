@@ -1,7 +1,8 @@
 //! The running coordinator: decides each operation under the desk's mutex, and gives the pure table what it lacks: the time,
-//! random identities, durable limits ([`reserve`]), waiters ([`waiting`]) and a log ([`journal`]).
+//! random identities ([`ids`]), durable limits ([`reserve`]), waiters ([`waiting`]) and a log ([`journal`]).
 
 mod desk;
+mod ids;
 mod journal;
 pub mod outcome;
 mod reserve;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::desk::Closing;
 use self::desk::Desk;
+use self::ids::LeaseIds;
 use self::journal::Journal;
 use self::outcome::{LockOutcome, LockRefused, RenewRefused};
 pub use self::reserve::Looked;
@@ -49,6 +51,7 @@ pub struct Service {
     desk: Arc<Desk>,
     reserve: Arc<Reserve>,
     quotas: Quotas,
+    ids: LeaseIds,
     answers: Arc<Semaphore>,
     /// Held while a list of resources is made.
     lists: Mutex<()>,
@@ -97,7 +100,8 @@ impl Service {
         let desk = Arc::new(Desk::new(table, journal));
         let reserve = Arc::new(Reserve::new(Arc::clone(&desk), state, owed, observe_grace));
         let over = CancellationToken::new();
-        Ok(Self { desk, reserve, quotas, answers: Arc::new(Semaphore::new(ANSWERS_MAX)), lists: Mutex::new(()), over })
+        let answers = Arc::new(Semaphore::new(ANSWERS_MAX));
+        Ok(Self { desk, reserve, quotas, ids: LeaseIds::default(), answers, lists: Mutex::new(()), over })
     }
 
     /// The client in whose quota a caller's requests count, if they count in one.
@@ -137,7 +141,7 @@ impl Service {
         requester: Requester<'_>,
     ) -> Result<Begun, LockRefused> {
         self.reserve.check_hold(requester.looked).await.map_err(LockRefused::NotDurable)?;
-        let id = random_id().map_err(LockRefused::NotDurable)?;
+        let id = self.ids.next().map_err(|error| LockRefused::NotDurable(error.to_string()))?;
         for _ in 0..RESERVATIONS {
             // A process that was paused finds requests of clients that went long ago, and the disk may take its time too.
             if requester.presence.is_gone() {
@@ -337,10 +341,4 @@ impl Service {
     pub fn end(&self) {
         self.reserve.end();
     }
-}
-
-fn random_id() -> Result<LeaseId, String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(LeaseId(u128::from_le_bytes(bytes)))
 }
