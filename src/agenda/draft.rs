@@ -70,7 +70,7 @@ pub struct NewBooking {
 
 impl Draft {
     /// Checks every rule. The error has all the rules that the draft breaks; it is empty only when a required field is missing.
-    pub fn check(self, catalogue: &Catalogue, now: Timestamp) -> Result<NewBooking, Vec<Rejection>> {
+    pub fn check(&self, catalogue: &Catalogue, now: Timestamp) -> Result<NewBooking, Vec<Rejection>> {
         let mut broken = Vec::new();
         let scientist = self.scientist_id.and_then(|id| {
             let known = catalogue.shared_scientist(id);
@@ -117,8 +117,8 @@ impl Draft {
             scientist: Arc::clone(scientist),
             proposal_id: self.proposal_id,
             slots,
-            target: self.target,
-            notes: self.notes,
+            target: self.target.clone(),
+            notes: self.notes.clone(),
             clicked_at: self.clicked_at,
             stamp: None,
             contest: None,
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn only_a_simulated_telescope_takes_the_past() {
         let draft = Draft { telescope: Some("Webb-Acad".into()), ..draft() };
-        let broken = draft.clone().check(&catalogue(), instant(NOW)).unwrap_err();
+        let broken = draft.check(&catalogue(), instant(NOW)).unwrap_err();
         assert_eq!(broken, [Rejection::Past("Webb-Acad".into(), instant("2026-01-01T12:05:00Z"))]);
         assert!(draft.check(&catalogue(), instant("2025-12-01T03:00:00Z")).is_ok());
     }

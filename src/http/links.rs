@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use hyper::header::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -118,6 +119,44 @@ impl FixedLinks {
 impl Serialize for FixedLinks {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if Prefix::is_there() { self.links.serialize(serializer) } else { self.plain.serialize(serializer) }
+    }
+}
+
+/// The links of one answer, or those that it shares with others.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum NextSteps {
+    /// Made for this answer.
+    Own(Links),
+    /// The same as those of other answers.
+    Shared(Arc<FixedLinks>),
+}
+
+impl NextSteps {
+    /// Whether there are no links.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Own(links) => links.is_empty(),
+            Self::Shared(fixed) => fixed.links.is_empty(),
+        }
+    }
+}
+
+impl Default for NextSteps {
+    fn default() -> Self {
+        Self::Own(Links::default())
+    }
+}
+
+impl From<Links> for NextSteps {
+    fn from(links: Links) -> Self {
+        Self::Own(links)
+    }
+}
+
+impl From<Arc<FixedLinks>> for NextSteps {
+    fn from(links: Arc<FixedLinks>) -> Self {
+        Self::Shared(links)
     }
 }
 

@@ -3,13 +3,15 @@
 //! The client reads the `detail` of a [`Problem`], which says what to do next. The operator needs the cause, so the text for
 //! the log is a separate field.
 
+use std::borrow::Cow;
+
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::kind::{self, Kind};
-use super::links::Links;
+use super::links::{Links, NextSteps};
 use super::prefix::seen;
 use super::response::{self, Response};
 use super::wrong::{FieldCode, Wrong};
@@ -51,14 +53,34 @@ struct Parts {
     kind: Kind,
     detail: String,
     fields: Vec<FieldError>,
-    links: Links,
-    members: Map<String, Value>,
+    links: NextSteps,
+    members: Members,
     retry_after_s: Option<u64>,
     allow: Option<String>,
     cause: Option<String>,
     logged: bool,
     preference: Option<&'static str>,
     challenge: Option<&'static str>,
+}
+
+/// The members that a problem has beside those of all problems, in the order they were added. They are few, so that a list serves.
+#[derive(Clone, Debug, Default)]
+struct Members(Vec<(Cow<'static, str>, Value)>);
+
+impl Members {
+    /// Adds a member, or gives another value to the one of this name.
+    fn set(&mut self, name: Cow<'static, str>, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
 /// The document's members: those of RFC 9457 in its order, then our own.
@@ -74,9 +96,9 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     erros: &'a [FieldError],
     #[serde(flatten)]
-    members: &'a Map<String, Value>,
-    #[serde(rename = "_links", skip_serializing_if = "Links::is_empty")]
-    links: &'a Links,
+    members: &'a Members,
+    #[serde(rename = "_links", skip_serializing_if = "NextSteps::is_empty")]
+    links: &'a NextSteps,
 }
 
 impl Problem {
@@ -86,8 +108,8 @@ impl Problem {
             kind,
             detail: detail.into(),
             fields: Vec::new(),
-            links: Links::default(),
-            members: Map::new(),
+            links: NextSteps::default(),
+            members: Members::default(),
             retry_after_s: None,
             allow: None,
             cause: None,
@@ -164,8 +186,8 @@ impl Problem {
 
     /// Sets the links to the next steps.
     #[must_use]
-    pub fn with_links(mut self, links: Links) -> Self {
-        self.0.links = links;
+    pub fn with_links(mut self, links: impl Into<NextSteps>) -> Self {
+        self.0.links = links.into();
         self
     }
 
@@ -173,15 +195,15 @@ impl Problem {
     #[must_use]
     pub fn with_links_if_none(mut self, links: impl FnOnce() -> Links) -> Self {
         if self.0.links.is_empty() {
-            self.0.links = links();
+            self.0.links = links().into();
         }
         self
     }
 
     /// Adds a member to the document.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.members.insert(name.to_owned(), value.into());
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.members.set(name.into(), value.into());
         self
     }
 
@@ -189,7 +211,9 @@ impl Problem {
     #[must_use]
     pub fn with_members(mut self, reply: &impl Serialize) -> Self {
         if let Ok(Value::Object(members)) = serde_json::to_value(reply) {
-            self.0.members.extend(members);
+            for (name, value) in members {
+                self.0.members.set(name.into(), value);
+            }
         }
         self
     }

@@ -14,6 +14,7 @@ use super::hour::history::History;
 use super::hour::seeds::Seeds;
 use super::hour::vouching::Vouching;
 use super::hour::windows::Windows;
+use super::links::CrowdLinks;
 use super::live::Live;
 use super::metrics::{Metrics, Now};
 use super::open_id::Provider;
@@ -76,6 +77,8 @@ pub struct App {
     pub provider: Option<Provider>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The links of refusals.
+    pub crowd_links: CrowdLinks,
     /// Whether refused bookings are recorded too.
     pub audits_refusals: bool,
     /// This process, as its records name it.
@@ -135,6 +138,7 @@ impl App {
             provider: config.open_id.clone().map(|settings| Provider::new(settings, logs.logger.clone())),
             identity,
             metrics,
+            crowd_links: CrowdLinks::default(),
             audits_refusals: config.audit.refusals,
             process: OnceLock::new(),
             catalogue: RwLock::new((catalogue, Instant::now())),

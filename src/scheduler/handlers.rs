@@ -10,6 +10,7 @@ use slog::Logger;
 
 use super::app::App;
 use super::config::{SERVICE, VERSION};
+use super::links::Crowd;
 use super::origin::Origin;
 use super::problems::{field_error, not_read, opening, refused, unknown_booking, with_opening};
 use super::refusal::{Refusal, is_of_catalogue, is_unknown};
@@ -113,12 +114,8 @@ pub async fn conflict(app: &App, refusal: Refusal, telescope: &str, slots: SlotR
         Refusal::Taken { start, booking_id, scientist_id, .. } => (*start, *booking_id, *scientist_id),
         Refusal::Busy { start, .. } => {
             let is_contested = !app.windows.window(app.clock.now()).is_zero();
-            let links = links::after_conflict(telescope, slots, *start, None, has_waits).with_if(
-                is_contested,
-                "disputa",
-                || links::contest_of_slot(telescope, *start),
-            );
-            return refused(refusal).with_links(links);
+            let crowd = Crowd { telescope: telescope.into(), slots, at: *start, has_waits, is_contested };
+            return refused(refusal).with_links(app.crowd_links.of(crowd));
         }
         _ => return refused(refusal),
     };
@@ -143,12 +140,12 @@ pub async fn check(
     log: &Logger,
 ) -> Result<NewBooking, Problem> {
     let mut known = app.catalogue();
-    let mut checked = draft.clone().check(&known, app.clock.now());
+    let mut checked = draft.check(&known, app.clock.now());
     if let Err(broken) = &checked
         && broken.iter().any(is_of_catalogue)
     {
         known = catalogue(app, log).await?;
-        checked = draft.clone().check(&known, app.clock.now());
+        checked = draft.check(&known, app.clock.now());
     }
     checked = match checked {
         Ok(new) if wrong_fields.is_empty() && counts(&new) && app.takes_room(&new, known.edition()) => return Ok(new),

@@ -35,9 +35,8 @@ pub async fn validate(app: &App, request: &mut Request) -> Result<Response, Prob
         request.who.check_scientist(scientist).map_err(|denied| not_yours(denied, request))?;
     }
     let catalogue = catalogue(app, &request.log).await?;
-    let (now, asked) = (app.clock.now(), draft.clone());
     let mut wrong = wrong_fields;
-    match draft.check(&catalogue, now) {
+    match draft.check(&catalogue, app.clock.now()) {
         Err(broken) => wrong.extend(broken.iter().map(field_error)),
         Ok(new) => {
             let broken = quota(app, &new, None, &request.log).await?;
@@ -45,9 +44,9 @@ pub async fn validate(app: &App, request: &mut Request) -> Result<Response, Prob
         }
     }
     // The slots are looked at too when other fields are wrong, as far as there are any.
-    let telescope = telescope_of(asked.telescope.as_deref(), &catalogue);
+    let telescope = telescope_of(draft.telescope.as_deref(), &catalogue);
     let mut taken = None;
-    if let (Some(telescope), Ok(slots)) = (telescope, asked.slots())
+    if let (Some(telescope), Ok(slots)) = (telescope, draft.slots())
         && let Some(start) = first_taken(app, telescope, slots, &request.log).await?
     {
         let words = format!("o horário {} de {} já está agendado", start.seconds(), telescope.code);

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 pub use self::calendar::{CALENDARS_PATH, calendar_of};
 use self::calendar::{calendar, subscribe};
-pub use self::conflict::{after_conflict, after_validation};
-pub use self::contests::{contest_of_slot, of_contest};
+pub use self::conflict::{Crowd, CrowdLinks, after_conflict, after_validation};
+pub use self::contests::of_contest;
 pub use self::entry::{
     KEYS_PATH, NEXT_PATH, SESSION_PATH, SIGN_IN_PATH, Signed, VALIDATE_PATH, entry, of_session, self_and_entry,
 };
