@@ -23,7 +23,7 @@ type FirstTry = (&'static str, &'static [&'static str], Instead);
 const SERVERS: [&str; 3] = ["serve-all", "serve-scheduler", "serve-coordinator"];
 
 /// The first tries of one command.
-const FIRST_TRIES: [FirstTry; 7] = [
+const FIRST_TRIES: [FirstTry; 8] = [
     (
         "serve-all",
         &["--no-lock"],
@@ -41,6 +41,7 @@ const FIRST_TRIES: [FirstTry; 7] = [
         Instead::Way(|| t!("a run ends with its requests: give their number with '-n'")),
     ),
     ("locks", &["--force", "--unlock"], Instead::Option("--release")),
+    ("status", &["--scheduler", "--schedulers"], Instead::Option("--url")),
     ("clock-sync", &["--count", "-n"], Instead::Option("--samples")),
     (
         "health",

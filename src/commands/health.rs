@@ -1,6 +1,5 @@
 //! `health`: asks one service how it is, for a container engine or a supervisor, which reads the exit status.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,6 +13,7 @@ use rust_i18n::t;
 use serde_json::Value;
 
 use super::address::in_full;
+use super::asked::{self, faulty_parts};
 use super::caller::{CallerArgs, given};
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
 use super::output::{print, tell};
@@ -24,7 +24,6 @@ use crate::coordinator::protocol::grace;
 use crate::http::client::{AnswerError, Limits, Security, Session, Url, refused};
 use crate::http::tls::Trust;
 use crate::http::unreachable::Peer;
-use crate::language::chain;
 use crate::text::escaped;
 
 /// The service in an advice.
@@ -130,18 +129,13 @@ async fn ask(limits: Limits, security: &Security, url: &Url, ready: bool) -> any
 /// What is said of a service that did not answer.
 fn no_answer(url: &Url, error: AnswerError) -> anyhow::Result<Health> {
     let cause = error.cause();
-    let advice = cause.advice(SERVICE, &t!("the argument URL"));
+    let other = &t!("the argument URL");
     // A fault of this machine says nothing of the service: nobody should restart the service for it.
     if cause.is_here() {
+        let advice = cause.advice(SERVICE, other);
         return Err(error).with_context(|| t!("cannot ask %{url}; %{advice}", url = url, advice = advice));
     }
-    // The advice says all that is known of the other causes.
-    let said = if cause.is_explained() {
-        t!("did not answer: %{advice}", advice = advice)
-    } else {
-        t!("did not answer: %{failure}; %{advice}", failure = escaped(&chain(&error)), advice = advice)
-    };
-    Ok(Health { well: false, said: said.into_owned(), warnings: Vec::new() })
+    Ok(Health { well: false, said: asked::no_answer(&error, SERVICE, other), warnings: Vec::new() })
 }
 
 /// The health that an answer tells.
@@ -167,11 +161,10 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
     if well {
         return Health { well, said, warnings };
     }
-    let missing: Vec<String> = texts(body, "partes")
-        .filter(|(_, state)| *state != "ok")
+    let missing: Vec<String> = faulty_parts(body)
         // The sentence has said it already, in the language of the process.
         .filter(|(part, _)| grace_left.is_none() || !matches!(*part, "carencia" | "coordenador"))
-        .map(|(part, state)| format!("{}: \"{}\"", part_in_words(part), escaped(state)))
+        .map(|(_, said)| said)
         .collect();
     let said = if missing.is_empty() && grace_left.is_some() {
         t!("answered %{status}: %{state}", status = status.as_u16(), state = said)
@@ -187,19 +180,4 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
 fn texts<'a>(body: &'a Value, member: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let members = body[member].as_object().into_iter().flatten();
     members.map(|(name, text)| (name.as_str(), text.as_str().unwrap_or_default()))
-}
-
-/// A part of a service.
-fn part_in_words(name: &str) -> Cow<'_, str> {
-    match name {
-        "banco" => t!("the database"),
-        "coordenador" => t!("the coordinator"),
-        "auditoria" => t!("the audit trail"),
-        "carencia" => t!("the grace after a restart"),
-        "tokens" => t!("the limits on disk"),
-        "eleicao" => t!("the election"),
-        "registro" => t!("the log"),
-        // A later version's.
-        other => escaped(other).into(),
-    }
 }

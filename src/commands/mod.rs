@@ -1,6 +1,7 @@
 //! The command line: the list of subcommands. Each has a file or folder of its own, its clap arguments next to its `run`.
 
 mod address;
+mod asked;
 mod audit;
 mod backup;
 mod caller;

@@ -336,6 +336,7 @@ fn an_unknown_option_is_answered_with_the_one_that_was_meant() {
         (&["serve-all", "--coordinator", ":3000"], "'sctec serve-scheduler --coordinator URL'"),
         (&["locks", "--force", "X"], "'--release'"),
         (&["clock-sync", "-n", "3"], "'--samples'"),
+        (&["status", "--scheduler", ":5000"], "'--url'"),
         (&["stress", "http://h:5000"], "'sctec stress --url http://h:5000'"),
         (&["health", "--url", ":3000"], "'sctec health http://127.0.0.1:3000'"),
         (&["health", "--coordinator", ":3000"], "'sctec health http://127.0.0.1:3000'"),

@@ -59,8 +59,9 @@ fn one_that_is_away_another_program_and_two_coordinators_are_told() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = json_of(&output);
     let faults: Vec<_> = told["faults"].as_array().unwrap().iter().map(|fault| fault.as_str().unwrap()).collect();
-    assert!(faults[0].starts_with(&format!("{} is not ready: coordenador: ", scheduler.url())), "{faults:?}");
-    assert!(faults[1].starts_with(&format!("{away} does not answer: ")), "{faults:?}");
+    assert!(faults[0].starts_with(&format!("{} is not ready: the coordinator: \"", scheduler.url())), "{faults:?}");
+    let nothing = format!("{away} did not answer: nothing listens at that address: start the scheduler ");
+    assert!(faults[1].starts_with(&nothing) && faults[1].ends_with("name another with --url"), "{faults:?}");
     assert_eq!(faults[2], format!("{} is not a servico-agendamento", locks.url("")));
     assert!(faults[3].starts_with("2 coordinators give locks"), "{faults:?}");
     assert_eq!((faults.len(), &told["well"]), (4, &json!(false)));

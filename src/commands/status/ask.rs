@@ -8,10 +8,13 @@ use hyper::StatusCode;
 use rust_i18n::t;
 use serde_json::{Value, json};
 
+use crate::clock::client::SCHEDULER;
+use crate::commands::asked::{faulty_parts, no_answer};
+use crate::commands::locks::client::COORDINATOR;
 use crate::coordinator::protocol::RESERVE;
 use crate::http::client::{Limits, Security, Session, Url, refused};
+use crate::http::unreachable::Peer;
 use crate::language::chain;
-use crate::text::escaped;
 
 /// The most bytes of an answer: the metrics are the longest.
 const ANSWER_MAX: usize = 1024 * 1024;
@@ -19,6 +22,20 @@ const ANSWER_MAX: usize = 1024 * 1024;
 const BEHIND: &str = "sctec_scheduler_trail_behind_records ";
 /// What its database is, as labels.
 const DATABASE: &str = "sctec_scheduler_database_info{";
+
+/// The services of one kind.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// As its answer names it.
+    service: &'static str,
+    /// In an advice.
+    peer: Peer,
+    /// The option that names another.
+    option: &'static str,
+}
+
+const SCHEDULERS: Kind = Kind { service: crate::scheduler::SERVICE, peer: SCHEDULER, option: "--url" };
+const COORDINATORS: Kind = Kind { service: crate::coordinator::SERVICE, peer: COORDINATOR, option: "--coordinator" };
 
 /// What was found.
 pub struct Found {
@@ -57,12 +74,9 @@ pub struct State {
 }
 
 impl State {
-    /// The parts that are not ready, with their reasons, which the service says in its own language.
+    /// The parts that are not ready, with their reasons.
     pub fn not_ok(&self) -> String {
-        let parts = self.answer["partes"].as_object().into_iter().flatten();
-        let faults = parts.filter(|(_, state)| *state != "ok");
-        let faults = faults.map(|(part, state)| format!("{part}: {}", state.as_str().unwrap_or_default()));
-        escaped(&faults.collect::<Vec<_>>().join("; "))
+        faulty_parts(&self.answer).map(|(_, said)| said).collect::<Vec<_>>().join("; ")
     }
 
     /// Its role in an election, if there is one.
@@ -106,10 +120,10 @@ impl Service {
 /// Asks all.
 pub async fn ask(schedulers: &[String], coordinators: &[String], security: &Security, patience: Duration) -> Found {
     let limits = Limits { connect: patience, exchange: patience, answer_bytes: ANSWER_MAX };
-    let all = |urls: &[String], name: &'static str| {
+    let all = |urls: &[String], kind: Kind| {
         let asked = urls.iter().cloned().map(move |url| async move {
             let mut session = Session::new(limits, security);
-            let reached = match state(&mut session, &url, name).await {
+            let reached = match state(&mut session, &url, kind).await {
                 Ok(state) => Reached::Yes(Box::new(state)),
                 Err(why) => Reached::Not(why),
             };
@@ -117,21 +131,20 @@ pub async fn ask(schedulers: &[String], coordinators: &[String], security: &Secu
         });
         join_all(asked.collect::<Vec<_>>())
     };
-    let (schedulers, coordinators) =
-        tokio::join!(all(schedulers, crate::scheduler::SERVICE), all(coordinators, crate::coordinator::SERVICE),);
+    let (schedulers, coordinators) = tokio::join!(all(schedulers, SCHEDULERS), all(coordinators, COORDINATORS));
     Found { schedulers, coordinators }
 }
 
-/// What the service at `url` says, if it is the one called `name`.
-async fn state(session: &mut Session, url: &str, name: &str) -> Result<State, String> {
-    let (_, health) = get(session, url, "/saude").await?;
-    if health["servico"] != name {
-        return Err(t!("is not a %{name}", name = name).into_owned());
+/// What the service at `url` says, if it is one of this kind.
+async fn state(session: &mut Session, url: &str, kind: Kind) -> Result<State, String> {
+    let (_, health) = get(session, url, "/saude", kind).await?;
+    if health["servico"] != kind.service {
+        return Err(t!("is not a %{name}", name = kind.service).into_owned());
     }
-    let (status, answer) = get(session, url, "/pronto").await?;
+    let (status, answer) = get(session, url, "/pronto", kind).await?;
     let mut state = State { ready: status == StatusCode::OK, health, answer, ..State::default() };
-    if name == crate::scheduler::SERVICE {
-        state.head = match get(session, url, "/auditoria/cabeca").await {
+    if kind.service == SCHEDULERS.service {
+        state.head = match get(session, url, "/auditoria/cabeca", kind).await {
             Ok((StatusCode::OK, head)) => {
                 Some(json!({"seq": head["seq"], "hash": head["hash"], "timestamp_utc": head["timestamp_utc"]}))
             }
@@ -145,12 +158,10 @@ async fn state(session: &mut Session, url: &str, name: &str) -> Result<State, St
     Ok(state)
 }
 
-async fn get(session: &mut Session, url: &str, path: &str) -> Result<(StatusCode, Value), String> {
+async fn get(session: &mut Session, url: &str, path: &str, kind: Kind) -> Result<(StatusCode, Value), String> {
     let address = Url::parse(&format!("{url}{path}")).map_err(|error| chain(&error))?;
-    let (status, body) = session
-        .get(&address)
-        .await
-        .map_err(|error| t!("does not answer: %{failure}", failure = escaped(&chain(&error))).into_owned())?;
+    let answered = session.get(&address).await;
+    let (status, body) = answered.map_err(|error| no_answer(&error, kind.peer, kind.option))?;
     if let Some(said) = refused(status, &body) {
         return Err(t!("answered %{status}: %{said}", status = status.as_u16(), said = said).into_owned());
     }

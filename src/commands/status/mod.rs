@@ -138,6 +138,6 @@ mod tests {
         let two = faults(vec![coordinator("http://a", true, None), elected()]);
         assert!(two.len() == 1 && two[0].starts_with("2 coordinators give locks"), "{two:?}");
         let suspended = faults(vec![coordinator("http://b", false, Some("eleito")), reserve()]);
-        assert!(suspended[0].contains("http://b is not ready: eleicao: não eleito"), "{suspended:?}");
+        assert!(suspended[0].contains("http://b is not ready: the election: \"não eleito\""), "{suspended:?}");
     }
 }

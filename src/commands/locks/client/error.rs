@@ -9,7 +9,7 @@ use crate::http::client::AnswerError;
 use crate::http::unreachable::Peer;
 
 /// The coordinator in an advice.
-const COORDINATOR: Peer = Peer { name: "the coordinator", command: "sctec serve-coordinator" };
+pub const COORDINATOR: Peer = Peer { name: "the coordinator", command: "sctec serve-coordinator" };
 
 /// Why a coordinator could not be asked, or why its answer is no use.
 #[derive(Debug)]

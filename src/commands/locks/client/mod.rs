@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-pub use self::error::ClientError;
+pub use self::error::{COORDINATOR, ClientError};
 use crate::coordinator::protocol::{NOT_ELECTED, grace, path};
 use crate::http::client::{AnswerError, Limits, Security, Session, Url, refused};
 use crate::http::links::{ReadLink, with_query};
