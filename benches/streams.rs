@@ -24,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use common::Services;
 use measure::listeners::{Heard, listen};
 use measure::{Outcome, cpu_us, rank, resident_kib, table, told};
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rustix::process::{Resource, getrlimit};
 use tokio::task::LocalSet;
 
@@ -111,17 +113,13 @@ async fn run(services: &Services, listeners: usize) -> Outcome<()> {
     open(services, &heard, listeners).await
 }
 
-/// Random numbers by `SplitMix64`: the same in every run.
-struct Random(u64);
+/// Random numbers, the same in every run.
+struct Random(SplitMix64);
 
 impl Random {
     /// A number of [0, 1).
     fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// One way of a round trip, in milliseconds: half of it and up to a tenth more.
@@ -150,7 +148,7 @@ struct Seen {
 
 /// Cancels bookings, whose slots open a moment later, and tells when the listeners hear of it and when they show them.
 async fn open(services: &Services, heard: &Rc<Heard>, listeners: usize) -> Outcome<()> {
-    let (mut random, mut all) = (Random(7), Vec::new());
+    let (mut random, mut all) = (Random(SplitMix64::seed_from_u64(7)), Vec::new());
     let far = Duration::from_millis(280);
     for number in 0..CANCELLATIONS {
         heard.at.borrow_mut().clear();

@@ -134,7 +134,7 @@ fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_every_answer_is_true() 
         let (ledger, blows, end, urls) = (&ledger, &blows, &end, &urls);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let dice = Dice(seed ^ ((number + 1) << 32));
+                let dice = Dice::new(seed ^ ((number + 1) << 32));
                 let (name, agent) = (format!("c{number}"), agent(CLIENT_PATIENCE));
                 let client = Booker { dice, name, urls, slots: SLOTS, ledger, agent, requests: 0 };
                 scope.spawn(move || client.run(end))
@@ -145,7 +145,7 @@ fn under_kill_pause_and_stop_no_slot_is_booked_twice_and_every_answer_is_true() 
             .iter()
             .zip(0u64..)
             .map(|(target, number)| {
-                let mut dice = Dice(seed ^ ((number + 1001) << 32));
+                let mut dice = Dice::new(seed ^ ((number + 1001) << 32));
                 scope.spawn(move || {
                     while Instant::now() < until {
                         std::thread::sleep(dice.millis(100, 3000));

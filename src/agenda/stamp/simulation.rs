@@ -6,6 +6,9 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
 use super::*;
 use crate::agenda::policy::Policy;
 
@@ -14,21 +17,15 @@ const ROUND_TRIPS_MS: [f64; 10] = [2.0, 10.0, 30.0, 60.0, 90.0, 120.0, 160.0, 20
 const SAMPLES: usize = 8;
 const START_US: i64 = 1_764_558_000_000_000;
 
-/// Random numbers by `SplitMix64`: the same numbers in every run.
-struct Random(u64);
+/// Random numbers, the same in every run.
+struct Random(SplitMix64);
 
 impl Random {
     /// A number of [0, 1).
     fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
-}
 
-impl Random {
     /// A place in a list of so many.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of at most ten")]
     fn below(&mut self, most: usize) -> usize {
@@ -84,7 +81,7 @@ fn first(values: impl Iterator<Item = i64>) -> usize {
 }
 
 fn simulate(span_ms: f64, policy: Policy, liar: usize, lie: Lie) -> Figures {
-    let (mut random, mut figures) = (Random(7), Figures::default());
+    let (mut random, mut figures) = (Random(SplitMix64::seed_from_u64(7)), Figures::default());
     for _ in 0..CONTESTS {
         let mut clicks = [0.0; 10];
         let mut stamps = [Stamp::of_arrival(at(0.0)); 10];

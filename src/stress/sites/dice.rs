@@ -2,34 +2,29 @@
 
 use std::time::Duration;
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
 use super::file::Site;
 
-/// Random numbers by `SplitMix64` (Steele and others, 2014): a run can be repeated with its seed.
+/// Random numbers: a run can be repeated with its seed.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct Dice(SplitMix64);
 
 impl Dice {
     /// The numbers of a seed.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(SplitMix64::seed_from_u64(seed))
     }
 
     /// Numbers of another, independent series.
     pub fn split(&mut self) -> Self {
-        Self(self.next())
+        Self::new(self.0.next_u64())
     }
 
     /// A number of [0, 1).
     fn part(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// A time of less than so many milliseconds.
@@ -75,6 +70,6 @@ mod tests {
         assert!(ways.iter().all(|(there, back)| (79.999..120.0).contains(there) && (19.999..30.0).contains(back)));
         let longest = ways.iter().map(|(there, _)| *there).fold(0.0, f64::max);
         assert!(longest > 118.0, "{longest}");
-        assert_ne!(dice.split().next(), dice.split().next());
+        assert_ne!(dice.split().0.next_u64(), dice.split().0.next_u64());
     }
 }

@@ -126,7 +126,7 @@ fn any_machine_of_a_cluster_may_die_or_freeze_and_nothing_is_lost_or_doubled() {
         let (ledger, end, urls, probe) = (&ledger, &end, urls.as_slice(), &probe);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let dice = Dice(seed ^ ((number + 1) << 32));
+                let dice = Dice::new(seed ^ ((number + 1) << 32));
                 let (name, agent) = (format!("c{number}"), agent(CLIENT_PATIENCE));
                 let client = Booker { dice, name, urls, slots: SLOTS, ledger, agent, requests: 0 };
                 scope.spawn(move || client.run(end))
@@ -134,7 +134,7 @@ fn any_machine_of_a_cluster_may_die_or_freeze_and_nothing_is_lost_or_doubled() {
             .chain(std::iter::once(scope.spawn(move || probe.run(end))))
             .collect();
         let stop = Stop(end);
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let blows = if seconds == 0 { &[Blow::Killed][..] } else { &[Blow::Killed, Blow::Frozen] };
         for &blow in blows {
             for target in TARGETS {

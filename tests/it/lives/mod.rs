@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use self::replay::Replay;
+use crate::common::bookers::Dice;
 use crate::common::trail::{audit, texts};
 use crate::common::{Server, coordinator_command, http, scheduler_command, try_http};
 
@@ -25,19 +26,6 @@ const TELESCOPES: [&str; 2] = ["Hubble-Acad", "Webb-Acad"];
 const QUOTA: i64 = 2;
 /// How many minutes the proposal has at the second telescope.
 const PAID_MIN: i64 = 20;
-
-/// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
 
 /// A maintenance of a few of the slots. Most may cancel what is booked there.
 fn maintenance(dice: &mut Dice) -> Value {
@@ -186,12 +174,12 @@ fn the_trail_of_a_stormy_agenda_replayed_is_the_agenda() {
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|nth| {
-                let (world, dice) = (&world, Dice(seed.wrapping_mul(1000).wrapping_add(nth)));
+                let (world, dice) = (&world, Dice::new(seed.wrapping_mul(1000).wrapping_add(nth)));
                 scope.spawn(move || world.run(dice))
             })
             .collect();
         let storm = scope.spawn(|| {
-            let mut dice = Dice(seed ^ 0x5eed);
+            let mut dice = Dice::new(seed ^ 0x5eed);
             // After an eighth of the operations each time, one of the three is killed and comes back.
             for blow in 1..=7_u64 {
                 let until = operations - operations * blow / 8;
