@@ -49,8 +49,8 @@ const CONTRADICTIONS: &[(&str, &str, &str)] = &[
         "changes booking 1, which is not there or was not changed",
     ),
     (
-        "UPDATE auditoria SET linha = replace(linha, 'T05:', 'T06:') WHERE seq = 7",
-        "UPDATE auditoria SET linha = replace(linha, 'T06:', 'T05:') WHERE seq = 7",
+        "UPDATE auditoria SET linha = replace(linha, '2031-03-01T05:', '2031-03-01T06:') WHERE seq = 7",
+        "UPDATE auditoria SET linha = replace(linha, '2031-03-01T06:', '2031-03-01T05:') WHERE seq = 7",
         "record 7 does not follow",
     ),
 ];
