@@ -6,7 +6,7 @@ use crate::coordinator::table::LeaseId;
 
 /// Bytes of one identity.
 const BYTES: usize = size_of::<LeaseId>();
-/// So many identities are made at once: 256 bytes, the most that Linux gives as a whole.
+/// So many identities are made at once: 256 bytes, which Linux gives in one call also when a signal comes (getrandom(2)).
 const AT_ONCE: usize = 256 / BYTES;
 
 /// Identities that no lease has yet.
@@ -16,7 +16,7 @@ const AT_ONCE: usize = 256 / BYTES;
 pub struct LeaseIds(Mutex<Vec<LeaseId>>);
 
 impl LeaseIds {
-    /// One that no lease has had.
+    /// A new one, of 128 random bits.
     ///
     /// # Errors
     /// When the system gives no random numbers.
