@@ -12,7 +12,7 @@ pub const MOVE_SLOTS_MAX: usize = 288;
 const SLOT_US: i64 = minutes_in_micros(SLOT_MIN);
 
 /// One or more consecutive slots on the five-minute grid, at most a day of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SlotRange {
     start: Timestamp,
     count: u16,

@@ -328,3 +328,41 @@ fn name_fields(fields: &[FieldError], what: &str) -> String {
         names => format!("{} {what}s precisam de correção: {}.", names.len(), names.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::http::links::{FixedLinks, Link};
+    use crate::http::prefix::Prefix;
+
+    #[test]
+    fn links_that_are_shared_are_written_as_those_of_one_problem() {
+        let links = || Links::new().with("z", Link::get("/z")).with("a", Link::action("POST", "/a", "A"));
+        let problem = || Problem::not_found("/x").with("recurso", "X");
+        let own = problem().with_links(links());
+        let shared = problem().with_links(Arc::new(FixedLinks::new(links())));
+        let written = |problem: &Problem| serde_json::to_string(&problem.document("r")).unwrap();
+        assert!(written(&own).contains(r#""recurso":"X","_links":{"z":{"href":"/z"},"a":{"#), "{}", written(&own));
+        assert_eq!(written(&shared), written(&own));
+        let prefix: Prefix = "/sctec".parse().unwrap();
+        assert_eq!(prefix.within(|| written(&shared)), prefix.within(|| written(&own)));
+        assert_eq!(shared.to_value("r"), own.to_value("r"));
+        // It has links already.
+        assert_eq!(written(&shared.with_links_if_none(Links::new)), written(&own));
+    }
+
+    #[test]
+    fn members_stand_in_the_order_they_were_added_and_each_once() {
+        #[derive(Serialize)]
+        struct Reply {
+            dono: &'static str,
+            recurso: &'static str,
+        }
+        let problem = Problem::not_found("/x").with("z", 1).with("recurso", "X").with("z", 2);
+        let problem = problem.with_members(&Reply { dono: "d", recurso: "Y" });
+        let written = serde_json::to_string(&problem.document("r")).unwrap();
+        assert!(written.ends_with(r#","z":2,"recurso":"Y","dono":"d"}"#), "{written}");
+    }
+}

@@ -1,6 +1,7 @@
 //! After a booking that was not made: what has the slots, and what there is instead.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::contests::contest_of_slot;
@@ -33,11 +34,12 @@ pub fn after_conflict(
         })
 }
 
-/// How many places a scheduler remembers the links of.
-const CROWDED_PLACES: usize = 16;
+/// How many crowds' links are kept: a telescope's day has 288 slots.
+const CROWDS_MAX: usize = 512;
 
-/// What the links of a refusal are made of whose rival is not known.
-#[derive(Clone, Debug, PartialEq)]
+/// Requests that are refused alike, because they want the same slots and their rival is not known: what the links of such a refusal are
+/// made of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Crowd<'a> {
     /// The telescope.
     pub telescope: Cow<'a, str>,
@@ -65,34 +67,32 @@ impl Crowd<'_> {
     }
 }
 
-/// The links of the last refusals, by their places: where a crowd wants one slot, they are made once, and not for each request.
+/// The links of crowds: they are made once for a crowd, and not for each of its requests. When there are [`CROWDS_MAX`], all are forgotten.
+///
+/// A std lock around a map: it is held to find a crowd or to add one, and not while links are made.
 #[derive(Debug, Default)]
-pub struct CrowdLinks(Mutex<Crowds>);
-
-#[derive(Debug, Default)]
-struct Crowds {
-    known: Vec<(Crowd<'static>, Arc<FixedLinks>)>,
-    /// The place that is forgotten next.
-    oldest: usize,
-}
+pub struct CrowdLinks(Mutex<HashMap<Crowd<'static>, Arc<FixedLinks>>>);
 
 impl CrowdLinks {
     /// The links of a refusal in this crowd.
     pub fn of(&self, crowd: Crowd<'_>) -> Arc<FixedLinks> {
-        let mut crowds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, links)) = crowds.known.iter().find(|(known, _)| *known == crowd) {
-            return Arc::clone(links);
+        if let Some(links) = self.known(&crowd) {
+            return links;
         }
         let links = Arc::new(FixedLinks::new(crowd.links()));
-        let entry = (crowd.into_owned(), Arc::clone(&links));
-        if crowds.known.len() < CROWDED_PLACES {
-            crowds.known.push(entry);
-        } else {
-            let oldest = crowds.oldest;
-            crowds.known[oldest] = entry;
-            crowds.oldest = (oldest + 1) % CROWDED_PLACES;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= CROWDS_MAX {
+            known.clear();
         }
+        known.insert(crowd.into_owned(), Arc::clone(&links));
         links
+    }
+
+    fn known<'a>(&self, crowd: &Crowd<'a>) -> Option<Arc<FixedLinks>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Keys that live for ever are looked for as keys that live as long as this one.
+        let known: &HashMap<Crowd<'a>, Arc<FixedLinks>> = &known;
+        known.get(crowd).map(Arc::clone)
     }
 }
 
@@ -109,9 +109,9 @@ mod tests {
     use super::*;
 
     fn crowd(telescope: &str, minute: i64) -> Crowd<'_> {
-        let start = Timestamp::from_micros(minute * 60_000_000).unwrap();
-        let slots = SlotRange::new(start, 5).unwrap();
-        Crowd { telescope: telescope.into(), slots, at: start, has_waits: true, is_contested: false }
+        let at = Timestamp::from_micros(minute * 60_000_000).unwrap();
+        let slots = SlotRange::new(at, 10).unwrap();
+        Crowd { telescope: telescope.into(), slots, at, has_waits: true, is_contested: true }
     }
 
     #[test]
@@ -119,25 +119,31 @@ mod tests {
         let links = CrowdLinks::default();
         let first = links.of(crowd("A", 0));
         assert!(Arc::ptr_eq(&first, &links.of(crowd("A", 0))));
-        let contested = Crowd { is_contested: true, ..crowd("A", 0) };
-        for other in [crowd("B", 0), crowd("A", 5), Crowd { has_waits: false, ..crowd("A", 0) }, contested] {
-            let expected = serde_json::to_value(other.links()).unwrap();
-            assert_eq!(serde_json::to_value(links.of(other)).unwrap(), expected);
+        let (one, next) = (crowd("A", 0), crowd("A", 5));
+        for other in [
+            crowd("B", 0),
+            Crowd { at: next.at, ..one.clone() },
+            Crowd { slots: SlotRange::new(one.at, 15).unwrap(), ..one.clone() },
+            Crowd { slots: next.slots, ..one.clone() },
+            Crowd { has_waits: false, ..one.clone() },
+            Crowd { is_contested: false, ..one.clone() },
+        ] {
+            let expected = serde_json::to_string(&other.links()).unwrap();
+            assert_eq!(serde_json::to_string(&links.of(other)).unwrap(), expected);
+            assert_ne!(serde_json::to_string(&first).unwrap(), expected);
         }
     }
 
     #[test]
-    fn so_many_places_are_remembered_and_the_oldest_are_forgotten() {
+    fn so_many_crowds_are_kept_and_the_next_one_begins_anew() {
         let links = CrowdLinks::default();
         let minute = |nth: usize| i64::try_from(nth).unwrap() * 5;
-        let mut made = Vec::new();
-        for nth in 0..3 * CROWDED_PLACES {
-            made.push(links.of(crowd("A", minute(nth))));
-            for (nth, expected) in made.iter().enumerate().rev().take(CROWDED_PLACES) {
-                assert!(Arc::ptr_eq(expected, &links.of(crowd("A", minute(nth)))));
-            }
-            assert!(links.0.lock().unwrap().known.len() <= CROWDED_PLACES);
+        let made: Vec<_> = (0..CROWDS_MAX).map(|nth| links.of(crowd("A", minute(nth)))).collect();
+        for (nth, made) in made.iter().enumerate() {
+            assert!(Arc::ptr_eq(made, &links.of(crowd("A", minute(nth)))), "{nth}");
         }
-        assert!(!Arc::ptr_eq(&made[0], &links.of(crowd("A", 0))));
+        links.of(crowd("B", 0));
+        assert_eq!(links.0.lock().unwrap().len(), 1);
+        assert!(!Arc::ptr_eq(&made[1], &links.of(crowd("A", minute(1)))));
     }
 }
