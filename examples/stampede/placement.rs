@@ -2,8 +2,6 @@
 
 use clap::ValueEnum;
 
-use crate::dice::mixed;
-
 /// How a front finds the cell of a telescope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Placement {
@@ -19,6 +17,13 @@ pub fn place(placement: Placement, weights: &[f64], cells: usize) -> Vec<usize> 
         Placement::Hash => (0..weights.len()).map(|telescope| hashed(telescope, cells)).collect(),
         Placement::Map => mapped(weights, cells),
     }
+}
+
+/// A hash of a number: the last step of `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
+fn mixed(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 fn hashed(telescope: usize, cells: usize) -> usize {

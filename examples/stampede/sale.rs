@@ -106,7 +106,7 @@ pub fn run(sale: &Sale, setup: Setup, costs: &Costs) -> Outcome {
 
 impl<'a> Run<'a> {
     fn new(sale: &'a Sale, setup: Setup, costs: &Costs) -> Self {
-        let mut dice = Dice(setup.seed);
+        let mut dice = Dice::new(setup.seed);
         let people = crowd(sale, (sale.people / setup.scale) as usize, &mut dice);
         let cell_of = place(setup.placement, &sale.weights(), setup.cells);
         let connections = (costs.connections / setup.scale as usize).max(1);
