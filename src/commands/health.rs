@@ -157,7 +157,7 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
     if let Some(left) = grace_left {
         said = format!("{said}; {}", advice::for_people(left));
     }
-    let warnings = texts(body, "avisos").map(|(name, text)| escaped(&format!("{name}: {text}"))).collect();
+    let warnings = asked::warnings(body).collect();
     if well {
         return Health { well, said, warnings };
     }
@@ -174,10 +174,4 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
         t!("answered %{status}: %{state}; %{parts}", status = status.as_u16(), state = said, parts = missing.join("; "))
     };
     Health { well, said: said.into_owned(), warnings }
-}
-
-/// The texts of a member of the answer, each with its name.
-fn texts<'a>(body: &'a Value, member: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let members = body[member].as_object().into_iter().flatten();
-    members.map(|(name, text)| (name.as_str(), text.as_str().unwrap_or_default()))
 }

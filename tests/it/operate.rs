@@ -100,7 +100,7 @@ fn health_prints_the_warnings_of_a_service_that_is_ready() {
     answering.join().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(text(&output.stdout), format!("{url}/pronto: ready\n"));
-    assert_eq!(text(&output.stderr), "sctec: warning: wal: cresce\\u001b\n");
+    assert_eq!(text(&output.stderr), "sctec: warning: the write-ahead log of the database: \"cresce\\u001b\"\n");
 }
 
 #[test]

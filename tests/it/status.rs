@@ -68,6 +68,12 @@ fn one_that_is_away_another_program_and_two_coordinators_are_told() {
     assert_eq!(told["schedulers"][1]["answers"], false);
     let table = String::from_utf8(run(&["status", "--url", &agenda, "--coordinator", &gates]).stdout).unwrap();
     assert!(table.contains("no answer") && table.contains("not ready") && !table.contains("all is well"), "{table}");
+    // What is wrong with this machine says nothing of the service.
+    let gates = locks.url("");
+    let output = run(&["status", "--json", "--url", "http://nobody.invalid", "--coordinator", &gates]);
+    let told = json_of(&output);
+    let why = told["schedulers"][0]["why"].as_str().unwrap();
+    assert!(output.status.code() == Some(2) && why.starts_with("cannot be asked: this machine finds no "), "{told}");
     for wrong in [&["status", "--url", "x y"][..], &["status", "--timeout", "0s"]] {
         let output = run(wrong);
         assert_eq!(output.status.code(), Some(2), "{output:?}");

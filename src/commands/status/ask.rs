@@ -43,6 +43,14 @@ pub struct Found {
     pub coordinators: Vec<Service>,
 }
 
+impl Found {
+    /// Whether this machine could ask each of them.
+    pub fn all_were_asked(&self) -> bool {
+        let mut services = self.schedulers.iter().chain(&self.coordinators);
+        services.all(|service| !matches!(service.reached, Reached::Not { is_asked: false, .. }))
+    }
+}
+
 /// One service.
 pub struct Service {
     pub url: String,
@@ -51,10 +59,22 @@ pub struct Service {
 
 /// Whether it answers.
 pub enum Reached {
-    /// It does not, or is another program. In words that follow its URL.
-    Not(String),
+    /// It does not, or is another program.
+    Not {
+        /// Why, in words that follow its URL.
+        why: String,
+        /// Whether it was asked: a fault of this machine says nothing of the service.
+        is_asked: bool,
+    },
     /// It does.
     Yes(Box<State>),
+}
+
+impl Reached {
+    /// It was asked, and its answer is none of such a service.
+    const fn not(why: String) -> Self {
+        Self::Not { why, is_asked: true }
+    }
 }
 
 /// What a service says of itself.
@@ -101,7 +121,7 @@ impl Service {
     fn state(&self) -> Option<&State> {
         match &self.reached {
             Reached::Yes(state) => Some(state),
-            Reached::Not(_) => None,
+            Reached::Not { .. } => None,
         }
     }
 
@@ -123,10 +143,8 @@ pub async fn ask(schedulers: &[String], coordinators: &[String], security: &Secu
     let all = |urls: &[String], kind: Kind| {
         let asked = urls.iter().cloned().map(move |url| async move {
             let mut session = Session::new(limits, security);
-            let reached = match state(&mut session, &url, kind).await {
-                Ok(state) => Reached::Yes(Box::new(state)),
-                Err(why) => Reached::Not(why),
-            };
+            let reached =
+                state(&mut session, &url, kind).await.map_or_else(|not| not, |state| Reached::Yes(Box::new(state)));
             Service { url, reached }
         });
         join_all(asked.collect::<Vec<_>>())
@@ -136,10 +154,10 @@ pub async fn ask(schedulers: &[String], coordinators: &[String], security: &Secu
 }
 
 /// What the service at `url` says, if it is one of this kind.
-async fn state(session: &mut Session, url: &str, kind: Kind) -> Result<State, String> {
+async fn state(session: &mut Session, url: &str, kind: Kind) -> Result<State, Reached> {
     let (_, health) = get(session, url, "/saude", kind).await?;
     if health["servico"] != kind.service {
-        return Err(t!("is not a %{name}", name = kind.service).into_owned());
+        return Err(Reached::not(t!("is not a %{name}", name = kind.service).into_owned()));
     }
     let (status, answer) = get(session, url, "/pronto", kind).await?;
     let mut state = State { ready: status == StatusCode::OK, health, answer, ..State::default() };
@@ -158,12 +176,17 @@ async fn state(session: &mut Session, url: &str, kind: Kind) -> Result<State, St
     Ok(state)
 }
 
-async fn get(session: &mut Session, url: &str, path: &str, kind: Kind) -> Result<(StatusCode, Value), String> {
-    let address = Url::parse(&format!("{url}{path}")).map_err(|error| chain(&error))?;
+async fn get(session: &mut Session, url: &str, path: &str, kind: Kind) -> Result<(StatusCode, Value), Reached> {
+    let address = Url::parse(&format!("{url}{path}")).map_err(|error| Reached::not(chain(&error)))?;
     let answered = session.get(&address).await;
-    let (status, body) = answered.map_err(|error| no_answer(&error, kind.peer, kind.option))?;
+    let (status, body) = answered.map_err(|error| Reached::Not {
+        why: no_answer(&error, kind.peer, kind.option),
+        is_asked: !error.cause().is_here(),
+    })?;
     if let Some(said) = refused(status, &body) {
-        return Err(t!("answered %{status}: %{said}", status = status.as_u16(), said = said).into_owned());
+        return Err(Reached::not(
+            t!("answered %{status}: %{said}", status = status.as_u16(), said = said).into_owned(),
+        ));
     }
     Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
 }

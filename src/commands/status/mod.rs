@@ -13,7 +13,7 @@ use rust_i18n::t;
 use self::ask::{Found, Reached, ask};
 use super::address::url_parser;
 use super::caller::CallerArgs;
-use super::outcome::{EXIT_UNEXPECTED, Outcome};
+use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, print, table_width};
 use super::runtime::block_on;
 use super::values::parse_duration;
@@ -28,7 +28,7 @@ use crate::http::client::Url;
 
 The head of the trail and its lag need a token with the role auditor, where the service asks for tokens.
 
-Exit status: 0 all is well, 1 a service does not answer or is not ready, or not exactly one coordinator gives locks, 2 could not ask.")]
+Exit status: 0 all is well, 1 a service does not answer or is not ready, or not exactly one coordinator gives locks, 2 could not ask one of them, for a reason that is on this machine.")]
 pub(super) struct StatusArgs {
     /// The schedulers. Comma-separate several
     #[arg(
@@ -84,7 +84,13 @@ pub fn run(args: &StatusArgs) -> Outcome {
     } else {
         view::table(&found, &faults, colour(), table_width())
     })?;
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_UNEXPECTED) })
+    Ok(if !found.all_were_asked() {
+        ExitCode::from(EXIT_CANNOT_RUN)
+    } else if faults.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_UNEXPECTED)
+    })
 }
 
 /// What is not as it should be, in words.
@@ -92,7 +98,7 @@ fn faults(found: &Found) -> Vec<String> {
     let mut faults = Vec::new();
     for service in found.schedulers.iter().chain(&found.coordinators) {
         match &service.reached {
-            Reached::Not(why) => faults.push(t!("%{url} %{why}", url = service.url, why = why).into_owned()),
+            Reached::Not { why, .. } => faults.push(t!("%{url} %{why}", url = service.url, why = why).into_owned()),
             // That a reserve gives no locks is as it should be.
             Reached::Yes(state) if !state.ready && !state.is_reserve() => {
                 faults.push(t!("%{url} is not ready: %{why}", url = service.url, why = state.not_ok()).into_owned());

@@ -9,6 +9,7 @@ use rust_i18n::t;
 use serde_json::{Value, json};
 
 use super::ask::{Found, Reached, Service, State};
+use crate::commands::asked;
 use crate::commands::locks::view::duration;
 use crate::coordinator::advice;
 use crate::text::escaped;
@@ -19,7 +20,7 @@ pub fn json(found: &Found, faults: &[String]) -> String {
     let elected = found.coordinators.iter().find(|service| service.gives_locks());
     let term = elected.and_then(|service| match &service.reached {
         Reached::Yes(state) => state.answer["eleicao"]["mandato"].as_u64(),
-        Reached::Not(_) => None,
+        Reached::Not { .. } => None,
     });
     let object = json!({
         "well": faults.is_empty(),
@@ -34,7 +35,7 @@ pub fn json(found: &Found, faults: &[String]) -> String {
 
 fn object(service: &Service) -> Value {
     match &service.reached {
-        Reached::Not(why) => json!({"url": service.url, "answers": false, "ready": false, "why": why}),
+        Reached::Not { why, .. } => json!({"url": service.url, "answers": false, "ready": false, "why": why}),
         Reached::Yes(state) => json!({
             "url": service.url,
             "answers": true,
@@ -82,7 +83,8 @@ pub fn table(found: &Found, faults: &[String], colour: bool, width: Option<u16>)
 
 fn state(service: &Service) -> Cell {
     let (text, hue): (Cow<'_, str>, Color) = match &service.reached {
-        Reached::Not(_) => (t!("no answer"), Color::Red),
+        Reached::Not { is_asked: false, .. } => (t!("not asked"), Color::Red),
+        Reached::Not { .. } => (t!("no answer"), Color::Red),
         Reached::Yes(state) if state.is_reserve() => (t!("reserve"), Color::Cyan),
         Reached::Yes(state) if !state.ready => (t!("not ready"), Color::Yellow),
         Reached::Yes(state) if state.role().is_some() => (t!("elected"), Color::Green),
@@ -93,7 +95,8 @@ fn state(service: &Service) -> Cell {
 
 fn details(service: &Service) -> String {
     let state = match &service.reached {
-        Reached::Not(why) => return why.clone(),
+        // It stands below the table, and is too long for it.
+        Reached::Not { .. } => return String::new(),
         Reached::Yes(state) => state,
     };
     let mut lines = Vec::new();
@@ -120,8 +123,7 @@ fn details(service: &Service) -> String {
     if !state.ready && !state.is_reserve() && grace_left.is_none() {
         lines.push(state.not_ok());
     }
-    let warnings = state.answer["avisos"].as_object().into_iter().flatten();
-    lines.extend(warnings.map(|(name, text)| escaped(&format!("{name}: {}", text.as_str().unwrap_or_default()))));
+    lines.extend(asked::warnings(&state.answer));
     lines.join("\n")
 }
 
