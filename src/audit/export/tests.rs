@@ -7,9 +7,7 @@ use std::sync::MutexGuard;
 use slog::{Discard, o};
 use tempfile::TempDir;
 
-use super::lock::ExporterLock;
 use super::source::LINES_AT_ONCE;
-use super::worker::{POLL, RECOVER_EVERY};
 use super::*;
 use crate::access::Caller;
 use crate::audit::chain::ChainHead;
@@ -18,13 +16,13 @@ use crate::http::request_id::RequestId;
 
 /// Records in memory, and the last one noted as exported.
 #[derive(Clone)]
-struct List {
+pub struct List {
     lines: Arc<Mutex<Vec<String>>>,
     noted: Arc<Mutex<Exported>>,
 }
 
 impl List {
-    fn of(records: usize) -> Self {
+    pub fn of(records: usize) -> Self {
         let mut head = ChainHead::genesis("abc");
         let lines = (0..records)
             .map(|index| {
@@ -38,11 +36,11 @@ impl List {
         Self { lines: Arc::new(Mutex::new(lines)), noted: Arc::default() }
     }
 
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+    pub fn lines(&self) -> MutexGuard<'_, Vec<String>> {
         self.lines.lock().unwrap()
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.lines().iter().flat_map(|line| [line, "\n"]).collect()
     }
 
@@ -53,7 +51,7 @@ impl List {
     }
 
     /// The same list with only its first `records` records.
-    fn cut_to(&self, records: usize) -> Self {
+    pub fn cut_to(&self, records: usize) -> Self {
         let lines = self.lines()[..records].to_vec();
         Self { lines: Arc::new(Mutex::new(lines)), noted: Arc::clone(&self.noted) }
     }
@@ -98,27 +96,27 @@ impl Source for List {
 }
 
 /// Exports all records and stops; returns the fault.
-fn export(folder: &TempDir, source: &List, rotate_bytes: Option<u64>) -> Option<String> {
+pub fn export(folder: &TempDir, source: &List, rotate_bytes: Option<u64>) -> Option<String> {
     let log = Logger::root(Discard, o!());
     let exporter = Exporter::start(&trail(folder), source.clone(), rotate_bytes, bell(), log).unwrap();
     exporter.fault()
 }
 
-fn trail(folder: &TempDir) -> PathBuf {
+pub fn trail(folder: &TempDir) -> PathBuf {
     folder.path().join("audit.jsonl")
 }
 
 /// The trail's files, in order.
-fn paths(folder: &TempDir) -> Vec<PathBuf> {
+pub fn paths(folder: &TempDir) -> Vec<PathBuf> {
     let closed = files::closed(&trail(folder)).unwrap().into_iter().map(|closed| closed.path);
     closed.chain([trail(folder)]).collect()
 }
 
-fn all_text(folder: &TempDir) -> String {
+pub fn all_text(folder: &TempDir) -> String {
     paths(folder).iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
-const LIMIT: u64 = 1000;
+pub const LIMIT: u64 = 1000;
 
 #[test]
 fn mvm_2258_killed_at_every_byte_of_a_write_it_goes_on_as_if_it_had_not_been() {
@@ -281,7 +279,7 @@ fn a_file_that_cannot_be_closed_is_written_on() {
 }
 
 /// A folder whose trail was written from the first `records` of the list.
-fn written(source: &List, records: usize) -> TempDir {
+pub fn written(source: &List, records: usize) -> TempDir {
     let folder = TempDir::new().unwrap();
     assert_eq!(export(&folder, &source.forget().cut_to(records), None), None);
     folder
@@ -453,165 +451,4 @@ fn a_file_that_is_shorter_than_was_noted_is_filled_in() {
         assert_eq!(export(&folder, &list, None), None, "{cut}");
         assert_eq!(all_text(&folder), text, "{cut}");
     }
-}
-
-/// Records whose last one cannot be read until the test allows it. This imitates an exporter at a disk that does not answer.
-struct Stuck {
-    list: List,
-    gate: Mutex<mpsc::Receiver<()>>,
-}
-
-impl Source for Stuck {
-    fn lines_after(&self, seq: u64, limit: u32, text: &mut Vec<u8>) -> Result<Option<u64>, String> {
-        if seq == 2 {
-            let _ = self.gate.lock().unwrap().recv();
-        }
-        self.list.lines_after(seq, limit.min(1), text)
-    }
-
-    fn line(&self, seq: u64) -> Result<Option<String>, String> {
-        self.list.line(seq)
-    }
-
-    fn bytes_between(&self, first: u64, last: u64) -> Result<u64, String> {
-        self.list.bytes_between(first, last)
-    }
-
-    fn beginning(&self) -> Result<String, String> {
-        self.list.beginning()
-    }
-
-    fn head(&self) -> Result<u64, String> {
-        self.list.head()
-    }
-
-    fn exported(&self) -> Result<Exported, String> {
-        self.list.exported()
-    }
-
-    fn note_exported(&self, seq: u64, file: Extent) -> Result<(), String> {
-        self.list.note_exported(seq, file)
-    }
-}
-
-#[test]
-fn an_exporter_that_is_stuck_is_a_fault_and_does_not_keep_the_service_from_stopping() {
-    let (folder, list) = (TempDir::new().unwrap(), List::of(3));
-    let (opened, gate) = mpsc::channel();
-    // Only two records at first, so that the first comparison of the file ends before the exporter is blocked.
-    let all = std::mem::take(&mut *list.lines());
-    list.lines().push(all[0].clone());
-    let stuck = Stuck { list: list.clone(), gate: Mutex::new(gate) };
-    let log = Logger::root(Discard, o!());
-    let exporter = Exporter::start(&trail(&folder), stuck, None, bell(), log).unwrap();
-    assert_eq!(exporter.fault(), None);
-    *list.lines() = all;
-    exporter.bell.ring();
-    let until = Instant::now() + STALLED_AFTER * 4;
-    while exporter.fault().is_none() && Instant::now() < until {
-        std::thread::sleep(POLL);
-    }
-    assert!(exporter.fault().is_some_and(|fault| fault.contains("parada há")), "{:?}", exporter.fault());
-    let begun = Instant::now();
-    drop(exporter);
-    assert!(begun.elapsed() < STOP_TIMEOUT * 4);
-    drop(opened);
-}
-
-#[test]
-fn two_never_write_even_when_the_lock_file_is_deleted() {
-    let (folder, source) = (TempDir::new().unwrap(), List::of(400));
-    let start = || {
-        let log = Logger::root(Discard, o!());
-        Exporter::start(&trail(&folder), source.clone(), Some(LIMIT), bell(), log).unwrap()
-    };
-    let all = std::mem::take(&mut *source.lines());
-    let exporters = [start(), start(), start()];
-    for (index, line) in all.iter().enumerate() {
-        source.lines().push(line.clone());
-        for exporter in &exporters {
-            exporter.bell.ring();
-        }
-        if index % 10 == 0 {
-            let _ = std::fs::remove_file(trail(&folder).with_extension("lock"));
-            std::thread::sleep(PAUSE);
-        }
-    }
-    let until = Instant::now() + RECOVER_EVERY * 10;
-    // While a full file is being closed, the next one is not there yet.
-    let written = || paths(&folder).iter().map(std::fs::read_to_string).collect::<Result<String, _>>();
-    while written().map_or(0, |text| text.len()) < source.text().len() && Instant::now() < until {
-        std::thread::sleep(POLL);
-    }
-    drop(exporters);
-    assert_eq!(all_text(&folder), source.text());
-}
-
-#[test]
-fn a_file_that_another_process_is_writing_is_left_to_it() {
-    let source = List::of(4);
-    let folder = written(&source, 2);
-    // Another exporter has the file locked, and lost `audit.lock` because a person deleted it.
-    let other = std::fs::OpenOptions::new().append(true).open(trail(&folder)).unwrap();
-    other.try_lock().unwrap();
-    let fault = export(&folder, &source, None).unwrap();
-    assert!(fault.contains("outro processo o está escrevendo"), "{fault}");
-    assert_eq!(all_text(&folder), source.cut_to(2).text());
-    drop(other);
-    assert_eq!(export(&folder, &source, None), None);
-    assert_eq!(all_text(&folder), source.text());
-}
-
-#[test]
-fn a_write_that_does_not_end_is_told_to_the_others_and_taken_back_when_it_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let trail = folder.path().join("audit.jsonl");
-    let lock = ExporterLock::try_take(&trail).unwrap().unwrap();
-    let health = Arc::new(Health::default());
-    let (watched, ends) = mpsc::channel();
-    let times = (Duration::from_millis(5), Duration::from_millis(20));
-    let thread = {
-        let (trail, health) = (trail.clone(), Arc::clone(&health));
-        std::thread::spawn(move || watch(&trail, &health, &ends, times))
-    };
-    // A process that does not write the file has no fault to report.
-    health.begin_step();
-    std::thread::sleep(Duration::from_millis(60));
-    assert_eq!(lock::told(&trail), None);
-    health.set_exporter(true);
-    let begun = Instant::now();
-    while lock::told(&trail).is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it is not told");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert!(lock::told(&trail).unwrap().contains("parada"));
-    health.end(None);
-    drop(watched);
-    thread.join().unwrap();
-    assert!(health.take_told_stall());
-    lock.tell(None);
-    assert_eq!(lock::told(&trail), None);
-}
-
-#[test]
-fn what_was_committed_here_is_written_without_being_read_again() {
-    let (folder, all) = (TempDir::new().unwrap(), List::of(9));
-    let (source, lines) = (all.cut_to(2), all.lines().clone());
-    let log = Logger::root(Discard, o!());
-    let exporter = Exporter::start(&trail(&folder), source.clone(), None, bell(), log).unwrap();
-    let has = |records: usize| {
-        let (expected, until) = (all.cut_to(records).text(), Instant::now() + RECOVER_EVERY * 10);
-        while all_text(&folder) != expected && Instant::now() < until {
-            std::thread::sleep(PAUSE);
-        }
-        assert_eq!(all_text(&folder), expected);
-    };
-    // The source does not show these.
-    exporter.bell.committed(&lines[2..5]);
-    has(5);
-    // Another process has committed the one before these.
-    source.lines().extend_from_slice(&lines[2..]);
-    exporter.bell.committed(&lines[6..]);
-    has(9);
-    assert_eq!(exporter.fault(), None);
 }

@@ -311,3 +311,6 @@ fn whole_lines_within(lines: &[u8], most: u64) -> usize {
     let most = usize::try_from(most).unwrap_or(usize::MAX).min(lines.len());
     memchr::memrchr(b'\n', &lines[..most]).map_or(0, |end| end + 1)
 }
+
+#[cfg(test)]
+mod tests;
