@@ -118,20 +118,20 @@ pub fn askable(url: &str) -> Option<&UriAbsoluteStr> {
 #[derive(Debug)]
 struct ResolveOnce {
     lookup: Lookup,
-    /// Held only to read or to replace the value: a poisoned mutex is still usable.
+    /// Held to find the addresses or to note them, and not while they are looked up: a poisoned mutex is still usable.
     known: Mutex<Option<(Uri, ResolvedSocketAddrs)>>,
 }
 
 impl Resolver for ResolveOnce {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, addresses)) = known.as_ref()
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, addresses)) = known().as_ref()
             && (of.scheme(), of.authority()) == (uri.scheme(), uri.authority())
         {
             return Ok(addresses.clone());
         }
         let addresses = self.lookup.0.resolve(uri, config, timeout)?;
-        *known = Some((uri.clone(), addresses.clone()));
+        *known() = Some((uri.clone(), addresses.clone()));
         Ok(addresses)
     }
 }

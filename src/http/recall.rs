@@ -11,7 +11,7 @@ const HEADER_BYTES_MAX: usize = 128;
 
 /// What a connection remembers.
 ///
-/// A std lock around a small value: held to compare or to replace it. The requests of a connection follow each other, so nobody waits for it.
+/// A std lock around a small value: held to compare it, or to hash another token in its place. The requests of a connection follow each other, so nobody waits for it.
 #[derive(Debug, Default)]
 pub struct Recall(Mutex<Option<Seen>>);
 

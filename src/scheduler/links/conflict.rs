@@ -34,7 +34,7 @@ pub fn after_conflict(
         })
 }
 
-/// How many crowds' links are kept: a telescope's day has 288 slots.
+/// How many crowds' links are kept, about a megabyte. More slots than that are seldom wanted by several people within a moment.
 const CROWDS_MAX: usize = 512;
 
 /// Requests that are refused alike, because they want the same slots and their rival is not known: what the links of such a refusal are
@@ -69,7 +69,7 @@ impl Crowd<'_> {
 
 /// The links of crowds: they are made once for a crowd, and not for each of its requests. When there are [`CROWDS_MAX`], all are forgotten.
 ///
-/// A std lock around a map: it is held to find a crowd or to add one, and not while links are made.
+/// A std lock around a map: it is held to find a crowd or to add one. Links are made, and forgotten ones are freed, without it.
 #[derive(Debug, Default)]
 pub struct CrowdLinks(Mutex<HashMap<Crowd<'static>, Arc<FixedLinks>>>);
 
@@ -80,11 +80,14 @@ impl CrowdLinks {
             return links;
         }
         let links = Arc::new(FixedLinks::new(crowd.links()));
+        let crowd = crowd.into_owned();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= CROWDS_MAX {
-            known.clear();
-        }
-        known.insert(crowd.into_owned(), Arc::clone(&links));
+        // Another request of this crowd may have been faster.
+        let is_full = known.len() >= CROWDS_MAX && !known.contains_key(&crowd);
+        let forgotten = if is_full { std::mem::take(&mut *known) } else { HashMap::new() };
+        let links = Arc::clone(known.entry(crowd).or_insert(links));
+        drop(known);
+        drop(forgotten);
         links
     }
 

@@ -68,7 +68,7 @@ static PAGES: LazyLock<Vec<(&'static Language, File)>> = LazyLock::new(|| {
 
 /// The page below each prefix that was asked for last, in each language.
 ///
-/// A std lock around a short list: held to find a page there, and to fill one.
+/// A std lock around a short list: held to find a page there, and to add one. A page is filled without it.
 static BELOW: Mutex<Vec<(Prefix, usize, Arc<File>)>> = Mutex::new(Vec::new());
 /// The most of them.
 const BELOW_MAX: usize = 8;
