@@ -12,7 +12,8 @@
 //! The server is one of the tests, with `fsync` and `synchronous_commit` on, on the same machine as its clients. Every booking is of a
 //! slot of its own. At the end the database has to have each booking once.
 //!
-//! `SCTEC_BENCH_ROUNDS` chooses the number of turns of each.
+//! `SCTEC_BENCH_ROUNDS` chooses the number of turns of each. `SCTEC_BENCH_COMMIT_US` makes each commit of PostgreSQL wait so many
+//! microseconds more (`commit_delay`), as a slower disk or a distant standby does: then the processors are not what bounds.
 
 mod burden;
 #[path = "../../tests/it/common/mod.rs"]
@@ -74,6 +75,9 @@ fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sides = [sqlite(), postgres("PostgreSQL, one scheduler", false), postgres("PostgreSQL, two schedulers", true)];
     let direct = postgres("the tables alone", false).stopped();
+    if let Ok(text) = std::env::var("SCTEC_BENCH_COMMIT_US") {
+        slow_commits(&direct, text.parse()?)?;
+    }
     let next = Arc::new(AtomicU64::new(0));
     for connections in CONNECTIONS {
         let mut measured: [Measured; 3] = Default::default();
@@ -103,6 +107,23 @@ fn main() -> Outcome<()> {
     for side in &sides {
         side.check();
     }
+    Ok(())
+}
+
+/// Has each commit of the server wait so many microseconds more.
+fn slow_commits(database: &Database, micros: u32) -> Outcome<()> {
+    for statement in [
+        // By default only a commit waits that has five others beside it.
+        "ALTER SYSTEM SET commit_siblings = 0",
+        &format!("ALTER SYSTEM SET commit_delay = {micros}"),
+        "SELECT pg_reload_conf()",
+    ] {
+        database.rows(statement)?;
+    }
+    wait_until("the server has its new settings", || {
+        database.rows("SHOW commit_siblings").is_ok_and(|rows| rows == [[Some("0".to_owned())]])
+    });
+    eprintln!("each commit of PostgreSQL waits {micros} µs more");
     Ok(())
 }
 
