@@ -5,6 +5,12 @@ use deadpool_postgres::GenericClient;
 use super::errors::Error;
 use super::{ask, rows};
 
+/// Whether a COMMIT waits for a standby, if the server tells. It may change while a connection lasts: Patroni takes away a standby that is lost.
+pub async fn waits_for_standby(client: &impl GenericClient) -> Result<Option<bool>, Error> {
+    let sql = "SELECT current_setting('synchronous_commit', true) <> 'local' AND current_setting('synchronous_standby_names', true) <> ''";
+    ask::row(client, sql, &[]).await?.map_or(Ok(None), |row| rows::get(&row, 0))
+}
+
 /// Names and values. What the server does not tell this user is left out.
 pub async fn described(client: &impl GenericClient) -> Result<Vec<(&'static str, String)>, Error> {
     let sql = "SELECT current_setting('server_version', true), host(inet_server_addr()), inet_server_port(),

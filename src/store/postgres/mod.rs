@@ -40,6 +40,7 @@ mod writer;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use deadpool_postgres::Client;
 use futures_util::future::BoxFuture;
@@ -55,6 +56,7 @@ use self::outbox::PostgresOutbox;
 pub use self::outside::Outside;
 use self::readers::Readers;
 pub use self::register::SharedRegister;
+use self::schema::Server;
 use self::threads::Threads;
 use self::writer::Writer;
 use super::asked::Asked;
@@ -77,6 +79,9 @@ use crate::time::{Clock, Timestamp};
 /// What an operator should know of a server without a synchronous standby.
 const NO_STANDBY: &str =
     "nenhuma réplica é síncrona: se o disco do banco se perder, perdem-se com ele agendamentos já confirmados";
+
+/// How long a probe may take to look for a synchronous standby.
+const STANDBY_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The agenda in one database.
 pub struct PostgresStore {
@@ -250,6 +255,11 @@ impl Backend for PostgresStore {
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async {
             self.writer.probe().await?;
+            // For the warning alone: a reading that must wait leaves what was known.
+            let waits = self.read(|client| Box::pin(described::waits_for_standby(&*client)));
+            if let Ok(Ok(Some(has_synchronous_standby))) = tokio::time::timeout(STANDBY_TIMEOUT, waits).await {
+                self.writer.note_server(Server { has_synchronous_standby });
+            }
             self.writer.recent_failure().map_or(Ok(()), Err)
         })
     }

@@ -135,3 +135,22 @@ fn a_commit_of_which_nobody_is_left_to_tell_has_an_uncertain_outcome() {
     wait_until("the slot is known to be taken", || services.book(SLOT).0 == 409);
     assert_eq!(pair.value(1, BOOKINGS).as_deref(), Ok("1"));
 }
+
+/// As when Patroni takes a standby out that is lost, and puts it back: the settings change, and the connections stay.
+#[test]
+#[ignore = "needs PostgreSQL, as root"]
+fn that_no_commit_waits_for_a_standby_is_warned_of_as_long_as_it_is_so() {
+    let pair = Pair::start();
+    let services = Services::on(&pair);
+    let warns = || {
+        let answer = http("GET", &format!("{}/pronto", services.scheduler.url()), None).json();
+        assert_eq!(answer["status"], "pronto", "{answer}");
+        answer["avisos"]["replica"].is_string()
+    };
+    assert!(!warns());
+    for (setting, warned) in [("SET synchronous_commit = local", true), ("RESET synchronous_commit", false)] {
+        pair.value(0, &format!("ALTER SYSTEM {setting}")).unwrap();
+        pair.value(0, "SELECT pg_reload_conf()").unwrap();
+        wait_until("the warning follows the setting", || warns() == warned);
+    }
+}

@@ -1,6 +1,7 @@
 //! The agenda in PostgreSQL: schedulers with folders of their own on one database, the copies of the trail that they write, the tools that
 //! read it there, and an agenda that moves from SQLite.
 
+mod backups;
 mod deep;
 mod failover;
 mod frozen;

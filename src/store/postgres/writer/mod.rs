@@ -107,6 +107,11 @@ impl Writer {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes what is known of the server now.
+    pub fn note_server(&self, server: Server) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
+    }
+
     /// Carries out a change in the next transaction, and answers once it is durable.
     pub async fn change<C: Change>(&self, change: C) -> Result<C::Answer, StoreError> {
         let (reply, answer) = oneshot::channel();
