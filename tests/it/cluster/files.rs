@@ -1,8 +1,10 @@
 //! The files of a cluster: units with their settings, those of the proxy and of Patroni, and the composition.
 
 use std::collections::BTreeSet;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -35,6 +37,9 @@ fn units(folder: &Path) -> Vec<PathBuf> {
     units
 }
 
+/// Tells `HAProxy` to look up its servers' names in the DNS, again and again.
+const NAMES_OF_DNS: &str = "NOMES_DO_DNS";
+
 #[test]
 #[ignore = "needs systemd-analyze"]
 fn the_units_are_valid_with_the_settings_of_a_cluster() {
@@ -60,13 +65,48 @@ fn haproxy_takes_its_files_without_a_warning() {
         let text = std::fs::read_to_string(root().join("examples/cluster").join(name)).unwrap();
         let file = folder.path().join(name);
         std::fs::write(&file, text.replace("/etc/haproxy/celulas.map", map.to_str().unwrap())).unwrap();
-        let checked = Command::new("haproxy").arg("-c").arg("-f").arg(&file).output().unwrap();
+        // Names that nobody knows here are found later, in the DNS.
+        let checked = Command::new("haproxy").env(NAMES_OF_DNS, "1").arg("-c").arg("-f").arg(&file).output().unwrap();
         let said = [&checked.stdout[..], &checked.stderr[..]].concat();
         let said = String::from_utf8_lossy(&said);
-        // Names that nobody knows here: HAProxy starts, and finds them later.
         let is_warning = |line: &&str| line.contains("WARNING") && !line.contains("could not resolve");
         let warned: Vec<_> = said.lines().filter(is_warning).collect();
         assert!(checked.status.success() && warned.is_empty(), "{name}: {said}");
+    }
+}
+
+/// Names of `/etc/hosts` are not in the DNS: if `HAProxy` asked it, the answer would take the schedulers out.
+#[test]
+#[ignore = "needs HAProxy"]
+fn haproxy_asks_the_dns_for_its_servers_only_when_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(root().join("examples/cluster/haproxy.cfg")).unwrap();
+    for asks in [true, false] {
+        let (dns, port) = (UdpSocket::bind("127.0.0.1:0").unwrap(), free_port());
+        let (bind, name_server) =
+            (format!("bind 127.0.0.1:{port}"), format!("nameserver a {}", dns.local_addr().unwrap()));
+        let file = folder.path().join("haproxy.cfg");
+        let text = ["agendamento-1:5000", "agendamento-2:5000"]
+            .iter()
+            .fold(text.clone(), |text, name| text.replace(name, "localhost:9"))
+            .replace("bind :8080", &bind)
+            .replace("parse-resolv-conf", &name_server);
+        assert!(text.contains(&name_server) && text.contains(&bind));
+        std::fs::write(&file, text).unwrap();
+        let mut front = Machine::new("frente", folder.path(), None, move || {
+            let mut command = Command::new("haproxy");
+            command.arg("-db").arg("-f").arg(&file);
+            if asks {
+                command.env(NAMES_OF_DNS, "1");
+            }
+            command
+        });
+        front.start();
+        let url = format!("http://127.0.0.1:{port}");
+        wait_until("the front answers", || try_http("GET", &url, None).is_ok());
+        // It asks for all names when it starts.
+        dns.set_read_timeout(Some(Duration::from_secs(if asks { 30 } else { 2 }))).unwrap();
+        assert_eq!(dns.recv(&mut [0; 512]).is_ok(), asks);
     }
 }
 
