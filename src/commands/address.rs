@@ -5,10 +5,24 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use anyhow::bail;
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use rust_i18n::t;
 
+use crate::http::client::Url;
 use crate::http::guard::{AllowedHost, WrongHost};
+
+/// Parses a service's entry point, below which its paths stand.
+///
+/// # Errors
+/// When it is not a URL that can be asked, or has a query.
+pub fn entry_point(url: &str) -> anyhow::Result<Url> {
+    if url.contains('?') {
+        let url = url.escape_debug();
+        bail!("{}", t!("\"%{url}\" has a query; give the service's entry point, as http://127.0.0.1:5000", url = url));
+    }
+    Ok(Url::parse(url)?)
+}
 
 /// Parses an address to listen on.
 pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
@@ -165,7 +179,7 @@ mod tests {
         ] {
             assert_eq!(in_full(text, "http"), url);
             assert_eq!(in_full(text, "https"), url.replacen("http", "https", 1));
-            assert!(crate::http::client::Url::parse(url).is_ok(), "{url}");
+            assert!(Url::parse(url).is_ok(), "{url}");
         }
         for text in
             ["http://h:5000", "https://h", "localhost", "x", "host:", "host:port", "u:p@h", "/time", "http:5000x"]

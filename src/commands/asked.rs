@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::http::client::AnswerError;
 use crate::http::unreachable::Peer;
 use crate::language::chain;
+use crate::scheduler::NOT_USED;
 use crate::text::escaped;
 
 /// Why a service could not be asked, or did not answer, and what to do about it, in words that follow its URL. `other` is the option that
@@ -28,7 +29,9 @@ pub fn no_answer(error: &AnswerError, peer: Peer, other: &str) -> String {
 
 /// The parts that are not well, by a service's answer to `GET /pronto`: the name of each on the wire, and what to say of it.
 pub fn faulty_parts(answer: &Value) -> impl Iterator<Item = (&str, String)> {
-    texts(answer, "partes").filter(|(_, state)| *state != "ok").map(|(part, state)| (part, quoted(part, state)))
+    texts(answer, "partes")
+        .filter(|(_, state)| !matches!(*state, "ok" | NOT_USED))
+        .map(|(part, state)| (part, quoted(part, state)))
 }
 
 /// What a service's answer to `GET /pronto` warns of: nothing is wrong yet, but it will be.
@@ -55,6 +58,7 @@ fn part_in_words(name: &str) -> Cow<'_, str> {
         "auditoria" => t!("the audit trail"),
         "carencia" => t!("the grace after a restart"),
         "tokens" => t!("the limits on disk"),
+        "parada" => t!("its stop"),
         "eleicao" => t!("the election"),
         "registro" => t!("the log"),
         "paginas" => t!("the pages of the database"),

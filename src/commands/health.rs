@@ -12,7 +12,7 @@ use hyper::StatusCode;
 use rust_i18n::t;
 use serde_json::Value;
 
-use super::address::in_full;
+use super::address::{entry_point, in_full};
 use super::asked::{self, faulty_parts};
 use super::caller::{CallerArgs, given};
 use super::outcome::{EXIT_UNEXPECTED, Outcome};
@@ -41,7 +41,7 @@ const ANSWER_MAX: usize = 64 * 1024;
   sctec health --ready || echo 'not now'       whether it can book now
 
 Exit status: 0 well, 1 not well or no answer, 2 could not ask, for a reason that is on this machine: a name without \
-an address, no free local port, too many open files, an authority that is not known, a token that is missing.")]
+an address, no free local port, too many open files, an authority that is not known, http:// where it is https://.")]
 pub(super) struct HealthArgs {
     /// The service's entry point, scheduler or coordinator [default: port 5000 of this machine]
     #[arg(env = "SCTEC_URL", value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
@@ -69,16 +69,7 @@ pub fn run(args: &HealthArgs) -> Outcome {
     let scheme = if own.is_some() { "https" } else { "http" };
     let asked = in_full(args.url.as_deref().unwrap_or(PORT), scheme);
     let base = asked.trim_end_matches('/');
-    if base.contains('?') {
-        bail!(
-            "{}",
-            t!(
-                "\"%{url}\" has a query; give the service's entry point, as http://127.0.0.1:5000",
-                url = base.escape_debug()
-            )
-        );
-    }
-    Url::parse(base)?;
+    entry_point(base)?;
     if args.timeout.is_zero() {
         bail!("{}", t!("--timeout must be longer than 0; without the option it is 3s"));
     }
@@ -157,8 +148,10 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
     if let Some(left) = grace_left {
         said = format!("{said}; {}", advice::for_people(left));
     }
-    let warnings = asked::warnings(body).collect();
+    let mut warnings: Vec<_> = asked::warnings(body).collect();
     if well {
+        // A trail file that is behind, for example, does not stop bookings.
+        warnings.extend(faulty_parts(body).map(|(_, said)| said));
         return Health { well, said, warnings };
     }
     let missing: Vec<String> = faulty_parts(body)

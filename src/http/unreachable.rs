@@ -169,6 +169,12 @@ pub fn causes<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl 
     std::iter::successors(Some(error), |&error| error.source()).filter_map(|error| error.downcast_ref())
 }
 
+/// Whether the cause is on this machine, so that the error says nothing about the service.
+pub fn is_here(error: &(dyn Error + 'static)) -> bool {
+    Fault::of(error).is_some_and(|fault| fault.is_here())
+        || causes::<io::Error>(error).any(|error| Cause::of(error).is_here())
+}
+
 /// Why nothing answered, for the log. hyper's own words for the most common causes are no help.
 pub fn logged(error: &(dyn Error + 'static)) -> String {
     if let Some(fault) = Fault::of(error).and_then(|fault| fault.logged()) {

@@ -27,6 +27,8 @@ use std::borrow::Cow;
 
 /// The service's name in logs and answers.
 pub const SERVICE: &str = "servico-agendamento";
+/// What `GET /pronto` says of a part that this scheduler does without.
+pub const NOT_USED: &str = "não usado";
 /// The version in answers and records.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use slog::Logger;
 
 use super::app::App;
-use super::config::{SERVICE, VERSION};
+use super::config::{NOT_USED, SERVICE, VERSION};
 use super::links::Crowd;
 use super::origin::Origin;
 use super::problems::{field_error, not_read, opening, refused, unknown_booking, with_opening};
@@ -310,7 +310,7 @@ pub async fn ready(app: &App) -> Response {
     let grace_left = not_ready.as_ref().and_then(|fault| fault.grace_left);
     let ready = database.is_none() && audit.is_none() && not_ready.is_none();
     let coordinator = match app.gate.locking() {
-        None => "não usado".to_owned(),
+        None => NOT_USED.to_owned(),
         Some(_) => ok_or(not_ready.map(|fault| fault.reason)),
     };
     let body = json!({

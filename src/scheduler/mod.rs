@@ -57,8 +57,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::app::App;
 pub use self::config::{
-    Access, AuditConfig, Config, DataDirError, Location, Mode, OpenError, PostgresError, RACE_DELAY, RETENTION_DEFAULT,
-    RegisterError, SERVICE, StartError, StoreError, TTL_DEFAULT,
+    Access, AuditConfig, Config, DataDirError, Location, Mode, NOT_USED, OpenError, PostgresError, RACE_DELAY,
+    RETENTION_DEFAULT, RegisterError, SERVICE, StartError, StoreError, TTL_DEFAULT,
 };
 use self::metrics::Metrics;
 pub use self::open_id::{Issuer, OpenId, ReturnUrl, WrongUrl};

@@ -1,5 +1,6 @@
 //! Reads the scheduler's documents, and says what to do when it does not give them.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -27,7 +28,10 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Says that there is no connection to `url`, and what to do.
 pub fn cannot_reach(url: &Url, error: io::Error) -> anyhow::Error {
-    let cause = Cause::of(&error);
+    not_reached(url, &Cause::of(&error), error)
+}
+
+fn not_reached(url: &Url, cause: &Cause, error: impl Error + Send + Sync + 'static) -> anyhow::Error {
     let said = t!("cannot reach %{url}: %{advice}", url = url, advice = cause.advice(SCHEDULER, "--url"));
     // The advice says all that is known of the other causes.
     if cause.is_explained() { anyhow!("{said}") } else { anyhow::Error::new(error).context(said) }
@@ -100,7 +104,7 @@ impl Browser {
 pub fn no_answer(url: &Url, error: AnswerError) -> anyhow::Error {
     match error {
         AnswerError::Connect(error) => cannot_reach(url, error),
-        AnswerError::ConnectTimeout => cannot_reach(url, io::ErrorKind::TimedOut.into()),
+        AnswerError::NameTimeout | AnswerError::ConnectTimeout => not_reached(url, &error.cause(), error),
         AnswerError::Timeout => {
             anyhow!(
                 "{}",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bearer::another_slot;
@@ -157,6 +158,17 @@ fn the_wrong_scheme_is_told_of() {
     for (tool, status) in tools(&plain(&secure.scheduler.url()), &plain(&secure.coordinator.url())) {
         fails(&mut sctec_with(&tool, &secure.authority), status, "it answers only over TLS: use https:// in its URL");
     }
+    // It answers, and how it is remains unknown.
+    let mut asking = sctec_with(&["status".to_owned(), "--json".to_owned()], &secure.authority);
+    let urls = [&secure.scheduler, &secure.coordinator].map(|service| plain(&service.url()));
+    let output = asking.args(["--url", &urls[0], "--coordinator", &urls[1]]).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let refused = &told["schedulers"][0];
+    assert_eq!([&refused["asked"], &refused["answers"], &refused["ready"]], [&json!(true), &json!(true), &Value::Null]);
+    assert!(
+        output.status.code() == Some(2) && refused["why"].as_str().unwrap().starts_with("answered 400: "),
+        "{told}"
+    );
     let open = Server::start(&["serve-all", "--listen", "127.0.0.1:0", "--listen-coordinator", "127.0.0.1:0"]);
     let [scheduler, coordinator] = ["servico-agendamento", "servico-coordenador"]
         .map(|service| open.url_of(service).replace("http://", "https://"));

@@ -28,6 +28,9 @@ fn said(output: &Output, status: i32) -> &str {
     said
 }
 
+/// How a warning begins that the database has no standby.
+const NO_STANDBY: &str = "sctec: warning: the standby of the database: ";
+
 #[test]
 fn the_exit_status_of_health_is_the_state_of_the_service() {
     let mut services = Services::start(&[]);
@@ -40,7 +43,7 @@ fn the_exit_status_of_health_is_the_state_of_the_service() {
         if is_postgres() && *url == agenda {
             // The database of the tests has no standby.
             let warned = std::mem::take(&mut ready.stderr);
-            assert!(text(&warned).starts_with("sctec: warning: replica: "), "{}", text(&warned));
+            assert!(text(&warned).starts_with(NO_STANDBY), "{}", text(&warned));
         }
         assert!(said(&ready, 0).ends_with("/pronto: ready\n"));
     }
@@ -52,7 +55,7 @@ fn the_exit_status_of_health_is_the_state_of_the_service() {
     wait_until("the service is not ready", || !ask().status.success());
     let mut unready = ask();
     if is_postgres() {
-        let lines = text(&unready.stderr).lines().filter(|line| !line.starts_with("sctec: warning: replica: "));
+        let lines = text(&unready.stderr).lines().filter(|line| !line.starts_with(NO_STANDBY));
         unready.stderr = lines.map(|line| line.to_owned() + "\n").collect::<String>().into_bytes();
     }
     let unready = said(&unready, 1);

@@ -65,17 +65,48 @@ fn one_that_is_away_another_program_and_two_coordinators_are_told() {
     assert_eq!(faults[2], format!("{} is not a servico-agendamento", locks.url("")));
     assert!(faults[3].starts_with("2 coordinators give locks"), "{faults:?}");
     assert_eq!((faults.len(), &told["well"]), (4, &json!(false)));
-    assert_eq!(told["schedulers"][1]["answers"], false);
+    let known = |service: &Value| (service["asked"].clone(), service["answers"].clone(), service["ready"].clone());
+    let seen = told["schedulers"].as_array().unwrap().iter().map(known).collect::<Vec<_>>();
+    let [asked, not] = [json!(true), json!(false)];
+    assert_eq!(seen[0], (asked.clone(), asked.clone(), not.clone()));
+    assert_eq!(seen[1..], [(asked.clone(), not.clone(), not.clone()), (asked, not.clone(), not)]);
     let table = String::from_utf8(run(&["status", "--url", &agenda, "--coordinator", &gates]).stdout).unwrap();
-    assert!(table.contains("no answer") && table.contains("not ready") && !table.contains("all is well"), "{table}");
-    // What is wrong with this machine says nothing of the service.
-    let gates = locks.url("");
-    let output = run(&["status", "--json", "--url", "http://nobody.invalid", "--coordinator", &gates]);
-    let told = json_of(&output);
-    let why = told["schedulers"][0]["why"].as_str().unwrap();
-    assert!(output.status.code() == Some(2) && why.starts_with("cannot be asked: this machine finds no "), "{told}");
+    for text in ["no answer", "not ready", "another program"] {
+        assert!(table.contains(text) && !table.contains("all is well"), "{table}");
+    }
     for wrong in [&["status", "--url", "x y"][..], &["status", "--timeout", "0s"]] {
         let output = run(wrong);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
     }
+    let output = run(&["status", "--url", &format!("{}/?a=b", scheduler.url())]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("has a query"), "{output:?}");
+}
+
+/// What is wrong with this machine, or with the caller, says nothing of the service.
+#[test]
+fn one_that_could_not_be_asked_is_told_from_one_that_does_not_answer() {
+    let locks = Locks::start();
+    let gates = locks.url("");
+    let asked = ["status", "--url", "http://nobody.invalid", "--coordinator", &gates];
+    let output = run(&[&asked[..], &["--json"]].concat());
+    let told = json_of(&output);
+    let unasked = &told["schedulers"][0];
+    let why = unasked["why"].as_str().unwrap();
+    assert!(output.status.code() == Some(2) && why.starts_with("cannot be asked: this machine finds no "), "{told}");
+    assert_eq!(
+        [&unasked["asked"], &unasked["answers"], &unasked["ready"]],
+        [&json!(false), &Value::Null, &Value::Null]
+    );
+    assert_eq!((&told["well"], &told["elected"]), (&json!(false), &json!(gates)));
+    let table = String::from_utf8(run(&asked).stdout).unwrap();
+    assert!(table.contains("not asked") && !table.contains("no answer") && !table.contains("all is well"), "{table}");
+    let mut portuguese = sctec();
+    let output = portuguese.args(asked).env("SCTEC_LANG", "pt").output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("não consultado") && table.contains("http://nobody.invalid não pôde ser"), "{table}");
+    // A fault that was seen counts more.
+    let away = nobody();
+    let output = run(&["status", "--url", &["http://nobody.invalid", &away].join(","), "--coordinator", &gates]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
 }

@@ -44,10 +44,9 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether this machine could ask each of them.
-    pub fn all_were_asked(&self) -> bool {
-        let mut services = self.schedulers.iter().chain(&self.coordinators);
-        services.all(|service| !matches!(service.reached, Reached::Not { is_asked: false, .. }))
+    /// All of them.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.schedulers.iter().chain(&self.coordinators)
     }
 }
 
@@ -57,23 +56,32 @@ pub struct Service {
     pub reached: Reached,
 }
 
-/// Whether it answers.
+/// Whether it could be asked, and what answered. Texts follow its URL.
 pub enum Reached {
-    /// It does not, or is another program.
-    Not {
-        /// Why, in words that follow its URL.
-        why: String,
-        /// Whether it was asked: a fault of this machine says nothing of the service.
-        is_asked: bool,
-    },
-    /// It does.
+    /// It could not be asked, for a reason that is on this machine: nothing is known of it.
+    NotAsked(String),
+    /// No answer came.
+    Silent(String),
+    /// What answered does not serve this caller, who speaks without TLS, for example: nothing more is known of it.
+    Refused(String),
+    /// Another program answered.
+    Other(String),
+    /// It answered.
     Yes(Box<State>),
 }
 
 impl Reached {
-    /// It was asked, and its answer is none of such a service.
-    const fn not(why: String) -> Self {
-        Self::Not { why, is_asked: true }
+    /// Why it says nothing of itself.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::NotAsked(why) | Self::Silent(why) | Self::Refused(why) | Self::Other(why) => Some(why),
+            Self::Yes(_) => None,
+        }
+    }
+
+    /// Whether the service may be well: the fault is the caller's or this machine's.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::NotAsked(_) | Self::Refused(_))
     }
 }
 
@@ -118,10 +126,11 @@ impl Service {
         Self { url: url.to_owned(), reached: Reached::Yes(Box::new(state)) }
     }
 
-    fn state(&self) -> Option<&State> {
+    /// What it says of itself.
+    pub fn state(&self) -> Option<&State> {
         match &self.reached {
             Reached::Yes(state) => Some(state),
-            Reached::Not { .. } => None,
+            _ => None,
         }
     }
 
@@ -157,7 +166,7 @@ pub async fn ask(schedulers: &[String], coordinators: &[String], security: &Secu
 async fn state(session: &mut Session, url: &str, kind: Kind) -> Result<State, Reached> {
     let (_, health) = get(session, url, "/saude", kind).await?;
     if health["servico"] != kind.service {
-        return Err(Reached::not(t!("is not a %{name}", name = kind.service).into_owned()));
+        return Err(Reached::Other(t!("is not a %{name}", name = kind.service).into_owned()));
     }
     let (status, answer) = get(session, url, "/pronto", kind).await?;
     let mut state = State { ready: status == StatusCode::OK, health, answer, ..State::default() };
@@ -177,16 +186,15 @@ async fn state(session: &mut Session, url: &str, kind: Kind) -> Result<State, Re
 }
 
 async fn get(session: &mut Session, url: &str, path: &str, kind: Kind) -> Result<(StatusCode, Value), Reached> {
-    let address = Url::parse(&format!("{url}{path}")).map_err(|error| Reached::not(chain(&error)))?;
+    let address = Url::parse(&format!("{url}{path}")).map_err(|error| Reached::NotAsked(chain(&error)))?;
     let answered = session.get(&address).await;
-    let (status, body) = answered.map_err(|error| Reached::Not {
-        why: no_answer(&error, kind.peer, kind.option),
-        is_asked: !error.cause().is_here(),
+    let (status, body) = answered.map_err(|error| {
+        let why = no_answer(&error, kind.peer, kind.option);
+        if error.cause().is_here() { Reached::NotAsked(why) } else { Reached::Silent(why) }
     })?;
     if let Some(said) = refused(status, &body) {
-        return Err(Reached::not(
-            t!("answered %{status}: %{said}", status = status.as_u16(), said = said).into_owned(),
-        ));
+        let why = t!("answered %{status}: %{said}", status = status.as_u16(), said = said);
+        return Err(Reached::Refused(why.into_owned()));
     }
     Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
 }

@@ -10,14 +10,13 @@ use anyhow::bail;
 use clap::Args;
 use rust_i18n::t;
 
-use self::ask::{Found, Reached, ask};
-use super::address::url_parser;
+use self::ask::{Found, ask};
+use super::address::{entry_point, url_parser};
 use super::caller::CallerArgs;
 use super::outcome::{EXIT_CANNOT_RUN, EXIT_UNEXPECTED, Outcome};
 use super::output::{colour, print, table_width};
 use super::runtime::block_on;
 use super::values::parse_duration;
-use crate::http::client::Url;
 
 /// Arguments of `status`.
 #[derive(Clone, Debug, Args)]
@@ -28,7 +27,9 @@ use crate::http::client::Url;
 
 The head of the trail and its lag need a token with the role auditor, where the service asks for tokens.
 
-Exit status: 0 all is well, 1 a service does not answer or is not ready, or not exactly one coordinator gives locks, 2 could not ask one of them, for a reason that is on this machine.")]
+Exit status: 0 all is well, 1 a service does not answer or is not ready, or not exactly one coordinator gives locks, \
+2 no such fault was seen, but a service could not be asked, for a reason that is on this machine: a name without an address, \
+no free local port, an authority that is not known, http:// where it is https://.")]
 pub(super) struct StatusArgs {
     /// The schedulers. Comma-separate several
     #[arg(
@@ -72,7 +73,9 @@ pub fn run(args: &StatusArgs) -> Outcome {
     let named = |urls: &[String]| -> anyhow::Result<Vec<String>> {
         let urls = urls.iter().map(|url| url.trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
         let urls: Vec<_> = urls.collect();
-        urls.iter().try_for_each(|url| Url::parse(url).map(drop))?;
+        for url in &urls {
+            entry_point(url)?;
+        }
         Ok(urls)
     };
     let (schedulers, coordinators) = (named(&args.url)?, named(&args.coordinator)?);
@@ -84,26 +87,30 @@ pub fn run(args: &StatusArgs) -> Outcome {
     } else {
         view::table(&found, &faults, colour(), table_width())
     })?;
-    Ok(if !found.all_were_asked() {
-        ExitCode::from(EXIT_CANNOT_RUN)
-    } else if faults.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(EXIT_UNEXPECTED)
-    })
+    Ok(ExitCode::from(exit_status(&found, &faults)))
+}
+
+/// 1 says more than 2: a fault that was seen is told also if a service could not be asked.
+fn exit_status(found: &Found, faults: &[String]) -> u8 {
+    let unknown = found.services().filter(|service| service.reached.is_unknown()).count();
+    match faults.len() {
+        0 => 0,
+        // Each of these has one fault.
+        told if told == unknown => EXIT_CANNOT_RUN,
+        _ => EXIT_UNEXPECTED,
+    }
 }
 
 /// What is not as it should be, in words.
 fn faults(found: &Found) -> Vec<String> {
     let mut faults = Vec::new();
-    for service in found.schedulers.iter().chain(&found.coordinators) {
-        match &service.reached {
-            Reached::Not { why, .. } => faults.push(t!("%{url} %{why}", url = service.url, why = why).into_owned()),
-            // That a reserve gives no locks is as it should be.
-            Reached::Yes(state) if !state.ready && !state.is_reserve() => {
-                faults.push(t!("%{url} is not ready: %{why}", url = service.url, why = state.not_ok()).into_owned());
-            }
-            Reached::Yes(_) => {}
+    for service in found.services() {
+        if let Some(why) = service.reached.why() {
+            faults.push(t!("%{url} %{why}", url = service.url, why = why).into_owned());
+        }
+        // That a reserve gives no locks is as it should be.
+        if let Some(state) = service.state().filter(|state| !state.ready && !state.is_reserve()) {
+            faults.push(t!("%{url} is not ready: %{why}", url = service.url, why = state.not_ok()).into_owned());
         }
     }
     let givers = found.coordinators.iter().filter(|service| service.gives_locks()).count();
@@ -113,7 +120,9 @@ fn faults(found: &Found) -> Vec<String> {
         faults.push(several.into_owned());
     }
     let reserves = found.coordinators.iter().filter(|service| service.is_reserve()).count();
-    if givers == 0 && reserves > 0 {
+    // One that could not be asked may be the elected one.
+    let all_are_known = found.coordinators.iter().all(|service| !service.reached.is_unknown());
+    if givers == 0 && reserves > 0 && all_are_known {
         faults.push(t!("no coordinator is elected among these").into_owned());
     }
     faults
@@ -123,7 +132,7 @@ fn faults(found: &Found) -> Vec<String> {
 mod tests {
     use serde_json::json;
 
-    use super::ask::Service;
+    use super::ask::{Reached, Service};
     use super::*;
 
     fn coordinator(url: &str, ready: bool, role: Option<&str>) -> Service {
@@ -145,5 +154,29 @@ mod tests {
         assert!(two.len() == 1 && two[0].starts_with("2 coordinators give locks"), "{two:?}");
         let suspended = faults(vec![coordinator("http://b", false, Some("eleito")), reserve()]);
         assert!(suspended[0].contains("http://b is not ready: the election: \"não eleito\""), "{suspended:?}");
+    }
+    #[test]
+    fn a_fault_that_was_seen_counts_more_than_a_service_that_could_not_be_asked() {
+        let unasked =
+            || Service { url: "http://c".to_owned(), reached: Reached::NotAsked("cannot be asked".to_owned()) };
+        let refused = || Service { url: "http://d".to_owned(), reached: Reached::Refused("answered 401".to_owned()) };
+        let alone = |url| coordinator(url, true, None);
+        let reserve = || coordinator("http://a", false, Some("reserva"));
+        let silent = || Service { url: "http://e".to_owned(), reached: Reached::Silent("did not answer".to_owned()) };
+        for (coordinators, status, told) in [
+            (vec![alone("http://a")], 0, 0),
+            (vec![alone("http://a"), unasked()], EXIT_CANNOT_RUN, 1),
+            (vec![alone("http://a"), refused(), unasked()], EXIT_CANNOT_RUN, 2),
+            (vec![alone("http://a"), alone("http://b"), unasked()], EXIT_UNEXPECTED, 2),
+            (vec![silent(), unasked()], EXIT_UNEXPECTED, 2),
+            // The elected one may be the one that is not known.
+            (vec![reserve(), unasked()], EXIT_CANNOT_RUN, 1),
+            (vec![reserve(), refused()], EXIT_CANNOT_RUN, 1),
+            (vec![reserve(), silent()], EXIT_UNEXPECTED, 2),
+        ] {
+            let found = Found { schedulers: Vec::new(), coordinators };
+            let faults = faults(&found);
+            assert_eq!((exit_status(&found, &faults), faults.len()), (status, told), "{faults:?}");
+        }
     }
 }

@@ -18,10 +18,7 @@ use crate::text::escaped;
 pub fn json(found: &Found, faults: &[String]) -> String {
     let all = |services: &[Service]| services.iter().map(object).collect::<Vec<_>>();
     let elected = found.coordinators.iter().find(|service| service.gives_locks());
-    let term = elected.and_then(|service| match &service.reached {
-        Reached::Yes(state) => state.answer["eleicao"]["mandato"].as_u64(),
-        Reached::Not { .. } => None,
-    });
+    let term = elected.and_then(Service::state).and_then(|state| state.answer["eleicao"]["mandato"].as_u64());
     let object = json!({
         "well": faults.is_empty(),
         "faults": faults,
@@ -34,10 +31,17 @@ pub fn json(found: &Found, faults: &[String]) -> String {
 }
 
 fn object(service: &Service) -> Value {
+    let known = |answers: Option<bool>, ready: Option<bool>| {
+        let is_asked = !matches!(service.reached, Reached::NotAsked(_));
+        json!({"url": service.url, "asked": is_asked, "answers": answers, "ready": ready, "why": service.reached.why()})
+    };
     match &service.reached {
-        Reached::Not { why, .. } => json!({"url": service.url, "answers": false, "ready": false, "why": why}),
+        Reached::NotAsked(_) => known(None, None),
+        Reached::Refused(_) => known(Some(true), None),
+        Reached::Silent(_) | Reached::Other(_) => known(Some(false), Some(false)),
         Reached::Yes(state) => json!({
             "url": service.url,
+            "asked": true,
             "answers": true,
             "ready": state.ready,
             "role": role(state),
@@ -83,8 +87,10 @@ pub fn table(found: &Found, faults: &[String], colour: bool, width: Option<u16>)
 
 fn state(service: &Service) -> Cell {
     let (text, hue): (Cow<'_, str>, Color) = match &service.reached {
-        Reached::Not { is_asked: false, .. } => (t!("not asked"), Color::Red),
-        Reached::Not { .. } => (t!("no answer"), Color::Red),
+        Reached::NotAsked(_) => (t!("not asked"), Color::Yellow),
+        Reached::Refused(_) => (t!("refused"), Color::Yellow),
+        Reached::Silent(_) => (t!("no answer"), Color::Red),
+        Reached::Other(_) => (t!("another program"), Color::Red),
         Reached::Yes(state) if state.is_reserve() => (t!("reserve"), Color::Cyan),
         Reached::Yes(state) if !state.ready => (t!("not ready"), Color::Yellow),
         Reached::Yes(state) if state.role().is_some() => (t!("elected"), Color::Green),
@@ -94,11 +100,8 @@ fn state(service: &Service) -> Cell {
 }
 
 fn details(service: &Service) -> String {
-    let state = match &service.reached {
-        // It stands below the table, and is too long for it.
-        Reached::Not { .. } => return String::new(),
-        Reached::Yes(state) => state,
-    };
+    // Why it says nothing stands below the table: it is too long for a cell.
+    let Some(state) = service.state() else { return String::new() };
     let mut lines = Vec::new();
     let (version, up) = (&state.health["versao"], state.health["ativo_ha_ms"].as_u64().unwrap_or_default());
     let version = escaped(version.as_str().unwrap_or_default());
@@ -120,8 +123,9 @@ fn details(service: &Service) -> String {
     lines.extend(state.database.as_ref().map(database));
     let grace_left = state.answer["carencia_resta_ms"].as_u64().map(Duration::from_millis);
     lines.extend(grace_left.map(advice::for_people));
-    if !state.ready && !state.is_reserve() && grace_left.is_none() {
-        lines.push(state.not_ok());
+    // A trail file that is behind is told also by a service that is ready.
+    if !state.is_reserve() && grace_left.is_none() {
+        lines.extend(asked::faulty_parts(&state.answer).map(|(_, said)| said));
     }
     lines.extend(asked::warnings(&state.answer));
     lines.join("\n")

@@ -24,7 +24,7 @@ use crate::coordinator::protocol::{NOT_ELECTED, path};
 use crate::http::client::{NotProven, Pool, whole_body};
 use crate::http::prefer::MINIMAL;
 use crate::http::tls::Trust;
-use crate::http::unreachable::{causes, logged};
+use crate::http::unreachable::{causes, is_here, logged};
 use rust_i18n::t;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -165,6 +165,8 @@ impl Transport {
         let uri = request.uri().clone();
         self.pool.send(request).await.map_err(|error| match causes(&error).next() {
             Some(NotProven(why)) => format!("{uri} {why}"),
+            // A fault of this machine says nothing of the coordinator: nobody should restart that for it.
+            None if is_here(&error) => format!("{uri} não pôde ser consultado: {}", logged(&error)),
             None => format!("{uri} não respondeu: {}", logged(&error)),
         })
     }

@@ -28,6 +28,9 @@ pub enum AnswerError {
     /// There was no connection: nothing was sent.
     #[error("io: {0}")]
     Connect(io::Error),
+    /// The name service did not answer in time: nothing was sent.
+    #[error("timeout: resolve")]
+    NameTimeout,
     /// There was no connection in time: nothing was sent.
     #[error("timeout: connect")]
     ConnectTimeout,
@@ -45,13 +48,13 @@ pub enum AnswerError {
 impl AnswerError {
     /// Whether nothing was sent, so that the same request elsewhere is not a second one.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Request(_) | Self::Connect(_) | Self::ConnectTimeout)
+        matches!(self, Self::Request(_) | Self::Connect(_) | Self::NameTimeout | Self::ConnectTimeout)
     }
 
     /// Whether nothing at all answered. Otherwise it was no HTTP, or too much.
     pub fn is_silence(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::ConnectTimeout | Self::Timeout => true,
+            Self::Connect(_) | Self::NameTimeout | Self::ConnectTimeout | Self::Timeout => true,
             Self::Broken(error) => !error.is_parse() && !is_malformed(error),
             Self::Request(_) | Self::TooLong(_) => false,
         }
@@ -61,6 +64,7 @@ impl AnswerError {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Connect(error) => Cause::of(error),
+            Self::NameTimeout => Cause::UnknownName,
             Self::ConnectTimeout | Self::Timeout => Cause::Silence,
             Self::Broken(error) => match io_error(error) {
                 Some(error) => Cause::of(error),

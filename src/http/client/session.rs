@@ -86,10 +86,11 @@ impl Session {
         }
         let request = request.body(Full::new(body.unwrap_or_default())).map_err(AnswerError::Request)?;
         let Limits { exchange, answer_bytes, .. } = self.limits;
-        let mut is_connected = false;
+        // What time was up for.
+        let mut late = AnswerError::NameTimeout;
         let attempt = async {
-            let mut connection = self.connection(url).await?;
-            is_connected = true;
+            let mut connection = self.connection(url, &mut late).await?;
+            late = AnswerError::Timeout;
             let answer = connection.exchange(request, answer_bytes).await?;
             Ok((connection, answer))
         };
@@ -99,13 +100,12 @@ impl Session {
                 Ok(answer)
             }
             Ok(Err(error)) => Err(error),
-            Err(_) if is_connected => Err(AnswerError::Timeout),
-            Err(_) => Err(AnswerError::ConnectTimeout),
+            Err(_) => Err(late),
         }
     }
 
-    /// The kept connection if it leads to `url`, else a new one.
-    async fn connection(&mut self, url: &Url) -> Result<Connection, AnswerError> {
+    /// The kept connection if it leads to `url`, else a new one. `late` becomes what it means if time is up from there on.
+    async fn connection(&mut self, url: &Url, late: &mut AnswerError) -> Result<Connection, AnswerError> {
         let kept = self.kept.take();
         if let Some((_, connection)) =
             kept.filter(|(origin, connection)| origin == url.origin() && connection.is_open())
@@ -113,6 +113,7 @@ impl Session {
             return Ok(connection);
         }
         let addresses = url.addresses().await.map_err(AnswerError::Connect)?;
+        *late = AnswerError::ConnectTimeout;
         let dial = self.security.dial(url).map_err(AnswerError::Connect)?;
         Connection::open(&addresses, dial.as_ref(), self.limits.connect).await.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => AnswerError::ConnectTimeout,

@@ -40,7 +40,9 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("clock/client.rs", "it is not JSON with times in it", "a reason that the message translates"),
     ("clock/client.rs", "`timestamp_utc` is missing", "a reason that the message translates"),
     ("clock/client.rs", "the times are not RFC 3339 instants", "a reason that the message translates"),
+    ("scheduler/config.rs", "não usado", "a state in an answer of the API"),
     ("coordinator/client/transport.rs", "{scheme}://{host} não respondeu em {} ms", "a reason for the log and the API"),
+    ("coordinator/client/transport.rs", "{uri} não pôde ser consultado: {}", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "{uri} não respondeu: {}", "a reason for the log and the API"),
     ("coordinator/client/transport.rs", "{uri} respondeu {status}", "a reason for the log and the API"),
     (
