@@ -169,4 +169,20 @@ mod tests {
             assert_eq!(connections.try_iter().count(), if repeated { 2 } else { 1 });
         }
     }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_answered_in_time_is_told_from_a_service_that_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // No time at all: a name is looked up by another thread, and an address needs no looking up.
+        let limits = Limits { connect: PATIENCE, exchange: Duration::ZERO, answer_bytes: 100 };
+        let asked = async |host: &str| {
+            let url = Url::parse(&format!("http://{host}:{port}/")).unwrap();
+            Session::new(limits, &Security::default()).get(&url).await.unwrap_err()
+        };
+        let (name, address) = (asked("localhost").await, asked("127.0.0.1").await);
+        assert!(matches!(name, AnswerError::NameTimeout) && name.cause().is_here() && name.is_unsent(), "{name:?}");
+        assert!(matches!(address, AnswerError::ConnectTimeout | AnswerError::Timeout), "{address:?}");
+        assert!(!address.cause().is_here());
+    }
 }

@@ -79,9 +79,9 @@ fn haproxy_takes_its_files_without_a_warning() {
 #[test]
 #[ignore = "needs HAProxy"]
 fn haproxy_asks_the_dns_for_its_servers_only_when_it_is_told_to() {
-    let folder = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(root().join("examples/cluster/haproxy.cfg")).unwrap();
     for asks in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
         let (dns, port) = (UdpSocket::bind("127.0.0.1:0").unwrap(), free_port());
         let (bind, name_server) =
             (format!("bind 127.0.0.1:{port}"), format!("nameserver a {}", dns.local_addr().unwrap()));
