@@ -1,6 +1,6 @@
 //! The page behind nginx, below a path and over TLS, with the lines that OPERACAO.md gives.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use fantoccini::key::Key;
@@ -11,7 +11,7 @@ use super::driver::{Browser, Turn};
 use super::fixture::{DAY, book, cell, wait_kind, wait_live};
 use crate::common::access::give;
 use crate::common::certificates::{Authority, HERE};
-use crate::common::{Services, http_with, signal, wait_until};
+use crate::common::{Services, free_port, http_with, signal, wait_until};
 
 /// An nginx of the test's own.
 struct Nginx {
@@ -29,7 +29,7 @@ impl Nginx {
         file("cert.pem", &issued.cert);
         file("key.pem", &issued.key);
         // nginx cannot choose a port by itself.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let manual = include_str!("../../../docs/OPERACAO.md");
         let (_, rest) = manual.split_once("location /sctec/ {").expect("OPERACAO.md has these lines");
         let location = rest.split_once('}').unwrap().0.replace("127.0.0.1:5000", scheduler);

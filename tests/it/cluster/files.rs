@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::machine::Machine;
-use super::parts::free_port;
-use crate::common::{Asked, Services, http, http_with, run, try_http, wait_until};
+use crate::common::{Asked, Services, free_port, http, http_with, run, try_http, wait_until};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -2,7 +2,6 @@
 //! two schedulers, and a proxy in front of them.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,16 +11,11 @@ use tempfile::TempDir;
 
 use super::machine::{Machine, NOBODY, as_nobody};
 use crate::common::bookers::agent;
-use crate::common::{deaf, run, sctec};
+use crate::common::{deaf, free_port, run, sctec};
 
 /// How long the cluster may take until all of it is well again: a copy of the database may have to be made anew.
 const PATIENCE: Duration = Duration::from_secs(120);
 const PASSWORD: &str = "uma-senha-de-teste";
-
-/// A port that nobody listens on now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// A file of `examples/cluster`, with some of its text replaced. Each text has to be there.
 fn example(name: &str, replaced: &[(&str, &str)]) -> String {

@@ -1,6 +1,5 @@
 //! A real etcd on free ports, in folders of its own.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -8,6 +7,7 @@ use tempfile::TempDir;
 
 use super::certificates::{Authority, HERE};
 use super::executable::signal;
+use super::ports::free_port;
 use super::requests::try_http_elsewhere;
 use super::wait::wait_until;
 
@@ -27,10 +27,7 @@ impl Etcd {
     /// A cluster of so many members, which has elected its own leader.
     pub fn start(count: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // They are all bound at once, so that no two are the same.
-        let ports: Vec<_> = (0..2 * count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let urls: Vec<String> = ports.iter().map(|port| format!("http://{}", port.local_addr().unwrap())).collect();
-        drop(ports);
+        let urls: Vec<String> = (0..2 * count).map(|_| format!("http://127.0.0.1:{}", free_port())).collect();
         let (clients, peers) = urls.split_at(count);
         let cluster: Vec<_> = peers.iter().enumerate().map(|(number, peer)| format!("m{number}={peer}")).collect();
         let cluster = cluster.join(",");
@@ -67,7 +64,7 @@ impl Etcd {
             std::fs::write(&path, pem).unwrap();
             path.to_str().unwrap().to_owned()
         });
-        let secure = format!("https://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+        let secure = format!("https://127.0.0.1:{}", free_port());
         let member = &mut etcd.members[0];
         let listens = member.arguments.iter().position(|argument| argument == "--listen-client-urls").unwrap();
         member.arguments[listens + 1] = format!("{},{secure}", member.client);

@@ -18,6 +18,7 @@ pub mod peer;
 pub mod pending;
 mod pictures;
 pub mod podman;
+mod ports;
 pub mod postgres;
 mod requests;
 mod server;
@@ -35,6 +36,7 @@ pub use executable::{coordinator_command, deaf, pause, run, scheduler_command, s
 pub use locks::Locks;
 pub use log_lines::{request_of, stamp};
 pub use pictures::picture;
+pub use ports::free_port;
 pub use requests::{Answer, at_once, contest, http, http_below, http_with, nobody, try_http, try_http_with};
 pub use server::Server;
 pub use services::{Services, count, without_bookings_of_records, without_rules};

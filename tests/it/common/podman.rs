@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::executable::deaf;
+use super::ports::free_port;
 use super::requests::try_http;
 use super::wait::wait_until;
 
@@ -45,11 +46,6 @@ pub fn image() -> Value {
     assert!(output.status.success(), "no image; build it first: podman build -t sctec . ({output:?})");
     let images: Value = serde_json::from_slice(&output.stdout).unwrap();
     images[0].clone()
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// One composition at a time: the machine is small, and what one of them takes down must not be another's network.

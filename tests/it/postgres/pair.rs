@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::cluster::machine::{Machine, NOBODY, as_nobody};
 use crate::common::postgres::program;
-use crate::common::wait_until;
+use crate::common::{free_port, wait_until};
 
 /// How long anything may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ impl Pair {
     pub fn start() -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        let ports = [(); 2].map(|()| free_port());
         let [gate, replication] = [(); 2].map(|()| Gate::before(([127, 0, 0, 1], ports[0]).into()));
         let port = |nth: usize| format!("port={}", ports[nth]);
         let waits = format!("synchronous_standby_names={STANDBY}");
