@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::common::trail::texts;
+use crate::common::trail::{gzip, texts};
 use crate::common::{Services, http, http_with, sctec};
 use crate::contests::{Client, decide_by, rfc3339};
 
@@ -149,6 +149,9 @@ fn a_receipt_is_checked_without_the_service_and_a_trail_or_a_receipt_that_was_ch
             "unknown: the trail has no contest with this request",
         );
     }
+    let packed = stopped.path().join("audit-000000000001.jsonl.gz");
+    fs::write(&packed, gzip(&fs::read(&trail).unwrap())).unwrap();
+    says(&verify(&loser, &[&keys[..], &["--file", packed.to_str().unwrap()]].concat()), 0, "it has lost the contest");
     let empty = written("empty.jsonl", "");
     says(&verify(&loser, &[&keys[..], &["--file", empty.to_str().unwrap()]].concat()), 3, "unknown");
 

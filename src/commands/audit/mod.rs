@@ -26,7 +26,7 @@ mod reading;
 mod report;
 mod search;
 mod shorten;
-mod source;
+pub(super) mod source;
 mod table;
 mod verify;
 

@@ -11,6 +11,7 @@ use crate::agenda::receipt::Receipt;
 use crate::audit::contested::{Contest, judge};
 use crate::audit::record::CONTEST_DECIDED;
 use crate::audit::shape::{FIRST_FIELD, instant_and_event};
+use crate::commands::audit::source::Source;
 
 /// What the trail says of a request.
 pub struct Found {
@@ -26,7 +27,8 @@ pub struct Found {
 pub fn find(files: &[PathBuf], receipt: &Receipt) -> anyhow::Result<Option<Found>> {
     for path in files {
         let unreadable = || t!("cannot read %{path}", path = path.display());
-        let mut reader = BufReader::new(File::open(path).with_context(unreadable)?);
+        let file = File::open(path).with_context(unreadable)?;
+        let mut reader = BufReader::new(Source::of(file).with_context(unreadable)?);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).with_context(unreadable)? > 0 {
             if let Some(found) = in_line(&line, receipt) {

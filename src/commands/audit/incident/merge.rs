@@ -62,9 +62,26 @@ impl Merge {
             }
             let Some(saving) = line::saving_of(&found.entry.what) else { return Ok(Some(found)) };
             match self.place_of(saving, found.key)? {
-                Some(place) => self.ahead.insert(place + 1, (found, true)),
+                Some(place) => self.settle(found, place + 1),
                 None => return Ok(Some(found)),
             }
+        }
+    }
+
+    /// Puts a record at a place among the lines ahead, and behind it the records of its transaction that no line announces. A transaction has one
+    /// instant.
+    fn settle(&mut self, record: Found, place: usize) {
+        let key = record.key;
+        self.ahead.insert(place, (record, true));
+        let follows = |found: &Found| {
+            let is_record = matches!(found.entry.what, What::Record(_));
+            is_record && found.key == key && line::saving_of(&found.entry.what).is_none()
+        };
+        while self.ahead.front().is_some_and(|(found, is_settled)| !is_settled && follows(found))
+            && let Some((follower, _)) = self.ahead.pop_front()
+        {
+            // One line fewer is before the record now.
+            self.ahead.insert(place, (follower, true));
         }
     }
 
@@ -147,7 +164,8 @@ mod tests {
         let mut merge = Merge::of(Vec::new(), Vec::new());
         for (second, says) in lines {
             let at = Timestamp::from_micros(second * 1_000_000).unwrap();
-            let event = if says.starts_with("AGENDAMENTO") { *says } else { "" };
+            let is_event = says.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+            let event = if is_event { *says } else { "" };
             let level = if event.is_empty() { "INFO" } else { "AUDIT" };
             let line = serde_json::json!({
                 "timestamp_utc": at.micros().to_string(), "level": level, "event_type": event, "service": SERVICE, "msg": says, "req": "r"
@@ -174,6 +192,7 @@ mod tests {
         const BOOKING: &str = "Salvando novo agendamento no BD";
         const CANCELLATION: &str = "Salvando cancelamento no BD";
         const ARRIVAL: &str = "Requisição recebida para POST /agendamentos";
+        const DECIDED: &str = "DISPUTA_RESOLVIDA";
         let case = |lines: &[(i64, &str)], order: &[usize]| {
             let expected: Vec<String> =
                 order.iter().map(|place| format!("{} {}", lines[*place].0, lines[*place].1)).collect();
@@ -190,6 +209,9 @@ mod tests {
         // Each kind of change has its own line, and a refusal has none.
         case(&[(1, "AGENDAMENTO_CANCELADO"), (2, BOOKING), (3, CANCELLATION)], &[1, 2, 0]);
         case(&[(1, "AGENDAMENTO_RECUSADO"), (2, BOOKING)], &[0, 1]);
+        // Records of the same transaction stay behind it, in their order; one of another instant does not.
+        case(&[(1, CREATED), (1, DECIDED), (1, "ESPERA_ATENDIDA"), (2, BOOKING), (3, "x")], &[3, 0, 1, 2, 4]);
+        case(&[(1, CREATED), (2, DECIDED), (3, BOOKING)], &[1, 2, 0]);
     }
 
     #[test]
