@@ -173,7 +173,7 @@ entrega_2() {
         jq -e '._links.self.href and ._links.cancelar.href' "$pasta/entrega2.criado.json"
     conferir 2 "dez pedidos do mesmo horário: vários 201" entrega2.respostas ao_menos 2 201 "$pasta/entrega2.respostas"
     conferir 2 "o script de estresse prova a condição de corrida" entrega2.stress.json test "$corrida" -eq 0
-    conferir 2 "o banco tem registros conflitantes" "entrega2/corrida.db" lista_tem_varios "$url"
+    conferir 2 "o banco tem registros conflitantes" "GET /agendamentos, de entrega2/corrida.db" lista_tem_varios "$url"
     conferir 2 "app.log mostra as requisições entrelaçadas" entrega2/app.log entrelacados "$log"
     conferir 2 "app.log tem as três mensagens do enunciado" entrega2/app.log \
         na_ordem "$log" 'Requisição recebida para POST /agendamentos' 'Iniciando verificação de conflito no BD' \
@@ -226,7 +226,7 @@ cancelar_pelo_link() {
     jq -e '.status == "CANCELADO" and (._links | has("cancelar") | not)' "$pasta/entrega4.cancelado.json"
 }
 
-# pagina: um navegador recebe o HTML, e os módulos que ele pede estão lá; um deles lê a hora.
+# pagina: um navegador recebe o HTML, e os módulos que ele pede estão lá. O que eles fazem é conferido pelos testes browser.
 pagina() {
     local modulo
     curl -s -H 'Accept: text/html' "$url/" >"$pasta/entrega4.index.html"

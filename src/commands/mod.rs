@@ -46,7 +46,7 @@ use self::output::help_width;
 pub use self::output::tell;
 pub use self::translate::help::{in_language, translated};
 
-/// The core of a shared space telescope: book each observation slot exactly once.
+/// The core of a shared space telescope: no observation slot is booked twice.
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:

@@ -15,7 +15,9 @@ use crate::text::Word;
 
 /// Books: looks for a conflict, pauses, and writes.
 pub async fn book(app: &App, new: NewBooking, origin: &Origin) -> Result<Booking, Refusal> {
-    info!(origin.log, "Iniciando verificação de conflito no BD");
+    // No line about a lock says for which slot it is.
+    let wanted = resource(&new.telescope.code, new.slots.start());
+    info!(origin.log, "Iniciando verificação de conflito no BD"; "recurso" => wanted);
     let conflict = app.store.find_conflict(&new).await.map_err(|error| store_failed(origin, &error))?;
     if let Some(booking) = conflict {
         let start = booking.slots.start().max(new.slots.start());

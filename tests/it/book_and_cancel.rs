@@ -145,7 +145,12 @@ fn an_observation_that_has_begun_is_not_cancelled() {
         ("2020-01-01T03:00:00Z", false, "", "the observation has begun, and cannot be cancelled any more"),
         ("2090-01-01T03:00:00Z", false, "", "its start is too near: a rule of the telescope"),
         ("2090-01-01T03:00:00Z", true, "observacao_iniciada", "the observation has begun"),
-        ("2090-01-01T03:00:00Z", true, "recurso_ocupado", "another request is changing this slot now"),
+        (
+            "2090-01-01T03:00:00Z",
+            true,
+            "recurso_ocupado",
+            "another request is changing this slot now, or has just booked it",
+        ),
     ] {
         let url = peer::start(move |method, path, _| match (method, path) {
             (_, "/") => (

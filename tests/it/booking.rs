@@ -435,6 +435,8 @@ fn without_locks_the_race_is_lost_and_the_agenda_untouched() {
     let checks: BTreeSet<usize> =
         (0..race_lines.len()).filter(|&index| race_lines[index].contains("Iniciando")).collect();
     assert!(checks.iter().any(|index| checks.contains(&(index + 1))), "{race_lines:#?}");
+    let of_slot = |line: &&&String| line.contains("Iniciando") && line.contains(&format!("recurso=Hubble-Acad_{SLOT}"));
+    assert_eq!(race_lines.iter().filter(of_slot).count(), 10, "{race_lines:#?}");
     // A booking of the race is cancelled without a lock too, and once.
     let cancel = || http("DELETE", &format!("{url}/1"), None);
     assert_eq!(cancel().json()["status"], "CANCELADO");

@@ -33,7 +33,7 @@ const LAST_MAX: usize = 100_000;
   sctec audit --verify                           compare the trail with its database
   sctec audit --verify --deep                    also check the database itself
   sctec audit --verify --store postgres://sctec@db.example/sctec
-  curl -s http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl      keep this file on another machine
+  curl -sf http://127.0.0.1:5000/auditoria/cabeca >> heads.jsonl     keep this file on another machine
   sctec audit --verify --head heads.jsonl        also detect records removed or rewritten since then
 
 Filters combine: a record must match all of them.

@@ -235,7 +235,7 @@ fn legend(day: &Day) -> String {
         signs.push(whose);
     }
     if has(&|kind| matches!(kind, Kind::Held(held) if held.times > 1)) {
-        signs.push(t!("[!×2!] booked several times"));
+        signs.push(t!("[×2!!] booked several times"));
     }
     if has(&|kind| *kind == Kind::Closed) {
         signs.push(t!("xx closed"));
@@ -309,7 +309,7 @@ Hubble-Acad (simulated): Monday 2025-12-01, UTC; now it is 04:10
  02          xx    ·     ·     ·     ·     ·     ·     ·     ·     ·     ·
  03  [Marie Curie#####][IN--][Isaac Newton-----------------------------------
 >04  -Newton----]  ·     ·     ·     ·   [×12!]  ·     ·     ·     ·     ·
-· free   [##] yours   [--] somebody else's   [!×2!] booked several times   xx
+· free   [##] yours   [--] somebody else's   [×2!!] booked several times   xx
 closed   nothing: past   > the present hour
 4 bookings, 1 of them yours, 19 free slots
 "

@@ -31,7 +31,7 @@ pub fn in_words(problem: &Value) -> Option<String> {
         "cancelamento_tardio" => {
             t!("its start is too near: a rule of the telescope does not allow to cancel it any more")
         }
-        "recurso_ocupado" => t!("another request is changing this slot now"),
+        "recurso_ocupado" => t!("another request is changing this slot now, or has just booked it"),
         "horario_ocupado" => taken(problem).unwrap_or_else(|| t!("the slot is booked")),
         "coordenador_indisponivel" => {
             t!("bookings are paused, because the coordinator of the locks does not answer; 'sctec status' shows it")
