@@ -82,7 +82,8 @@ proptest! {
         let cut = if fails { bytes.len() } else { cut.index(bytes.len() + 1) };
         let (mut found, is_read) = lines(&mut pieces, Input { bytes: &bytes[..cut], at_once, fails });
         prop_assert!(is_read != fails);
-        let is_cut_in_a_long_line = matches!(found.last(), Some(Err(_))) && !bytes[..cut].ends_with(b"\n");
+        let last_line = bytes[..cut].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let is_cut_in_a_long_line = last_line.len() >= longest;
         if !fails && !is_cut_in_a_long_line {
             found.extend(lines(&mut pieces, Input { bytes: &bytes[cut..], at_once, fails }).0);
         } else if is_cut_in_a_long_line {
