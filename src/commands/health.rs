@@ -168,3 +168,28 @@ fn health(status: StatusCode, body: &Value, ready: bool) -> Health {
     };
     Health { well, said: said.into_owned(), warnings }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_well_of_a_service_that_is_ready_is_a_warning() {
+        let told = |coordinator: &str| {
+            let body = json!({
+                "status": "pronto",
+                "partes": {"banco": "ok", "coordenador": coordinator, "auditoria": "atrasada: 3"},
+                "avisos": {"wal": "cresce"}
+            });
+            health(StatusCode::OK, &body, true)
+        };
+        for coordinator in ["ok", crate::scheduler::NOT_USED] {
+            let Health { well, said, warnings } = told(coordinator);
+            assert_eq!((well, said.as_str()), (true, "ready"));
+            let expected = ["the write-ahead log of the database: \"cresce\"", "the audit trail: \"atrasada: 3\""];
+            assert_eq!(warnings, expected);
+        }
+    }
+}

@@ -302,14 +302,18 @@ fn the_export_of_a_paused_scheduler_is_taken_over_after_it_is_killed() {
 
 #[test]
 fn a_coordinator_that_is_not_there_is_named_in_plain_words() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = scheduler_command(folder.path(), &nobody());
-    let scheduler = Server::spawn(&mut command, 1);
-    let health = sctec().args(["health", "--ready", &scheduler.url()]).output().unwrap();
-    let said = String::from_utf8_lossy(&health.stderr);
-    assert_eq!(health.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("/pronto não respondeu: nada escuta nesse endereço") && !said.contains("client error"),
-        "{said}"
-    );
+    for (coordinator, why) in [
+        (nobody(), "/pronto não respondeu: nada escuta nesse endereço"),
+        // It is this machine that does not know the name.
+        ("http://nobody.invalid:3000".to_owned(), "/pronto não pôde ser consultado: "),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = scheduler_command(folder.path(), &coordinator);
+        let scheduler = Server::spawn(&mut command, 1);
+        let health = sctec().args(["health", "--ready", &scheduler.url()]).output().unwrap();
+        let said = String::from_utf8_lossy(&health.stderr);
+        assert_eq!(health.status.code(), Some(1), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert!(coordinator.contains(".invalid") || !said.contains("client error"), "{said}");
+    }
 }
