@@ -227,6 +227,23 @@ pub struct Process {
 }
 
 impl Event<'_> {
+    /// The booking that the event is about, if it is about one: the `agendamento_id` of its details.
+    pub const fn booking_id(&self) -> Option<i64> {
+        match self {
+            Self::BookingCreated { booking, .. }
+            | Self::ContestDecided { booking, .. }
+            | Self::BookingCancelled { booking, .. } => Some(booking.id),
+            Self::BookingChanged { after, .. } => Some(after.id),
+            Self::BookingRefused { why, .. } => why.moving,
+            Self::Wait { wait, .. } => wait.booking_id,
+            Self::SeedsCommitted(_)
+            | Self::Catalogued(_)
+            | Self::ServiceStarted(_)
+            | Self::ServiceStopped { .. }
+            | Self::AgendaRestored(_) => None,
+        }
+    }
+
     /// The event's name.
     pub const fn event_type(&self) -> &'static str {
         match self {

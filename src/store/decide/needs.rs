@@ -3,8 +3,6 @@
 //! What a change touches may depend on rows: the slots of a cancellation are those of its booking. So a backend asks, loads what it has not
 //! loaded yet, and asks again until nothing is missing. For all changes of a batch together that takes as many steps as for one.
 
-use std::collections::BTreeSet;
-
 use super::change::{Around, Change, WaitRows};
 use super::view::View;
 use super::write::Write;
@@ -75,9 +73,9 @@ pub enum Need {
     },
 }
 
-/// What `change` needs. More may follow from it.
-pub fn needs(change: &impl Change, view: &View) -> BTreeSet<Need> {
-    let mut needs = BTreeSet::new();
+/// What `change` needs; some of it may be named twice. More may follow from it.
+pub fn needs(change: &impl Change, view: &View) -> Vec<Need> {
+    let mut needs = Vec::new();
     let counters = [
         (change.inserts_booking(), Counter::Booking),
         (change.inserts_scientist(), Counter::Scientist),
@@ -103,18 +101,18 @@ pub fn needs(change: &impl Change, view: &View) -> BTreeSet<Need> {
         Some(WaitRows::For(telescope, stretches)) => waiting(telescope, &stretches, view, &mut needs),
         Some(WaitRows::Beside(new)) => {
             let telescope = &new.telescope.code;
-            needs.insert(Need::Next(Counter::Wait));
-            needs.insert(Need::Waiting(telescope.clone(), new.slots.start(), new.slots.end()));
-            needs.insert(Need::WaitingOf(telescope.clone(), new.scientist.id));
+            needs.push(Need::Next(Counter::Wait));
+            needs.push(Need::Waiting(telescope.clone(), new.slots.start(), new.slots.end()));
+            needs.push(Need::WaitingOf(telescope.clone(), new.scientist.id));
         }
     }
     needs
 }
 
 /// The rows of a place.
-fn place(around: &Around<'_>, view: &View, needs: &mut BTreeSet<Need>) {
+fn place(around: &Around<'_>, view: &View, needs: &mut Vec<Need>) {
     let telescope = around.telescope;
-    needs.insert(Need::Telescope(telescope.to_owned()));
+    needs.push(Need::Telescope(telescope.to_owned()));
     needs.extend(around.scientist_id.map(Need::Scientist));
     if let Some(slots) = around.slots {
         needs.extend(slots.starts().map(|start| Need::Slot(telescope.to_owned(), start)));
@@ -124,40 +122,40 @@ fn place(around: &Around<'_>, view: &View, needs: &mut BTreeSet<Need>) {
         (around.scientist_id, around.counted, rules.filter(|rules| Rules::count_bookings(rules)))
     {
         let (telescope, from, until) = (telescope.to_owned(), slots.start(), slots.end());
-        needs.insert(Need::Held { telescope, scientist_id, from, until });
+        needs.push(Need::Held { telescope, scientist_id, from, until });
     }
 }
 
-fn proposal(id: i64, telescope: Option<&str>, needs: &mut BTreeSet<Need>) {
-    needs.insert(Need::Proposal(id));
+fn proposal(id: i64, telescope: Option<&str>, needs: &mut Vec<Need>) {
+    needs.push(Need::Proposal(id));
     needs.extend(telescope.map(|telescope| Need::Used(id, telescope.to_owned())));
 }
 
 /// What a maintenance needs that is to be added.
-fn closing(telescope: &str, when: &NewMaintenance, view: &View, needs: &mut BTreeSet<Need>) {
-    needs.insert(Need::Next(Counter::Maintenance));
+fn closing(telescope: &str, when: &NewMaintenance, view: &View, needs: &mut Vec<Need>) {
+    needs.push(Need::Next(Counter::Maintenance));
     // Which bookings are over depends on the telescope.
     if !view.telescopes.contains_key(telescope) {
         return;
     }
     let (start, end, weekly_until) = (when.start, when.end, when.weekly_until);
-    needs.insert(Need::Met { telescope: telescope.to_owned(), start, end, weekly_until });
+    needs.push(Need::Met { telescope: telescope.to_owned(), start, end, weekly_until });
     let met = view.bookings.values().filter(|booking| {
         booking.status == Status::Active
             && booking.telescope == telescope
             && when.meets(booking.slots.start(), booking.slots.end()).is_some()
     });
     for booking in met {
-        needs.insert(Need::Scientist(booking.scientist_id));
+        needs.push(Need::Scientist(booking.scientist_id));
         needs.extend(booking.slots.starts().map(|start| Need::Slot(telescope.to_owned(), start)));
     }
 }
 
 /// What is needed where slots may become free: who waits for them, and the rows of what they wait for.
-fn waiting(telescope: &str, stretches: &[Stretch], view: &View, needs: &mut BTreeSet<Need>) {
+fn waiting(telescope: &str, stretches: &[Stretch], view: &View, needs: &mut Vec<Need>) {
     let is_for = |wait: &&crate::agenda::Wait| stretches.iter().any(|stretch| wait.is_for(telescope, *stretch));
     for wait in view.waits.values().filter(|wait| wait.status == WaitStatus::Waiting).filter(is_for) {
-        needs.insert(Need::Next(Counter::Booking));
+        needs.push(Need::Next(Counter::Booking));
         let (scientist_id, slots) = (Some(wait.scientist_id), Some(wait.slots));
         place(&Around { telescope, scientist_id, slots, counted: slots }, view, needs);
         if let Some(id) = wait.proposal_id {

@@ -10,6 +10,7 @@ use crate::agenda::opening::{Reopening, is_looked_at};
 use crate::agenda::proposal::Proposal;
 use crate::agenda::{Booking, Scientist, SlotRange, Status, Telescope, Wait};
 use crate::audit::chain::ChainHead;
+use crate::audit::fields::booking_of;
 use crate::audit::record::{Cause, Event};
 use crate::http::request_id::RequestId;
 use crate::time::Timestamp;
@@ -139,15 +140,12 @@ impl View {
 
     /// The record of `event` and of its cause, as the one after the last.
     pub(super) fn record(&self, event: &Event<'_>, request: Option<&RequestId>, caller: &Caller) -> Write {
-        let mut head = self.head.clone();
-        let line = head.append(event.open_json(self.now), request, caller);
-        Write::AppendRecord { seq: head.seq, line, hash: head.hash }
+        append(&mut self.head.clone(), event, self.now, request, caller)
     }
 
     /// The record of `event` as the one after `head`, which it then is: for a decision with several.
     pub(super) fn next_record(&self, head: &mut ChainHead, event: &Event<'_>, cause: &Cause) -> Write {
-        let line = head.append(event.open_json(self.now), Some(&cause.request_id), &cause.caller);
-        Write::AppendRecord { seq: head.seq, line, hash: head.hash.clone() }
+        append(head, event, self.now, Some(&cause.request_id), &cause.caller)
     }
 
     /// Makes the view what it is after `write`.
@@ -246,4 +244,18 @@ impl View {
             *known = known.clone().with_maintenance(all);
         }
     }
+}
+
+/// The record of `event` as the one after `head`, which it then is.
+fn append(
+    head: &mut ChainHead,
+    event: &Event<'_>,
+    now: Timestamp,
+    request: Option<&RequestId>,
+    caller: &Caller,
+) -> Write {
+    let line = head.append(event.open_json(now), request, caller);
+    let booking_id = event.booking_id();
+    debug_assert_eq!(booking_id, booking_of(&line), "a record is filed under the booking that its line names");
+    Write::AppendRecord { seq: head.seq, line, booking_id, hash: head.hash.clone() }
 }

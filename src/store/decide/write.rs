@@ -125,6 +125,8 @@ pub enum Write {
         seq: u64,
         /// Its line.
         line: String,
+        /// The booking that it is about, if it is about one.
+        booking_id: Option<i64>,
         /// Its hash.
         hash: String,
     },

@@ -38,8 +38,8 @@ pub struct Pending {
     pub removed_maintenances: Vec<(i64, Timestamp, Option<Timestamp>)>,
     /// Answers that are kept.
     pub answers: Vec<(Kept, Timestamp)>,
-    /// The records' numbers and lines.
-    pub records: Vec<(u64, String)>,
+    /// The records: their numbers, their lines, and the bookings that they are about.
+    pub records: Vec<(u64, String, Option<i64>)>,
     /// The largest token that a slot has seen by these writes.
     pub token: u64,
     /// Whether the catalogue is otherwise.
@@ -102,7 +102,9 @@ impl Pending {
                 self.removed_maintenances.push((*id, *at, *opens_at));
             }
             Write::KeepAnswer { kept, at } => self.answers.push(((**kept).clone(), *at)),
-            Write::AppendRecord { seq, line, .. } => self.records.push((*seq, line.clone())),
+            Write::AppendRecord { seq, line, booking_id, .. } => {
+                self.records.push((*seq, line.clone(), *booking_id));
+            }
         }
         self.catalogue |= changes_catalogue(write);
     }
@@ -216,7 +218,7 @@ mod tests {
         for write in [
             Write::InsertScientist { scientist: scientist.clone() },
             Write::UpdateScientist { scientist: scientist.clone() },
-            Write::AppendRecord { seq: 1, line: "{}".to_owned(), hash: String::new() },
+            Write::AppendRecord { seq: 1, line: "{}".to_owned(), booking_id: None, hash: String::new() },
         ] {
             pending.note(&write, &view());
         }

@@ -1,5 +1,7 @@
 //! Bookings and the slots that they claim.
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::ClientWrapper;
 
 use super::super::ask::Value;
@@ -10,50 +12,89 @@ use crate::agenda::Booking;
 use crate::store::decide::{Claim, View};
 use crate::time::Timestamp;
 
-/// New bookings, also those that were changed since in the same batch.
-pub const INSERT: &str = "INSERT INTO agendamentos (id, telescopio_id, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us,
-         criado_us, cancelado_us, motivo, versao, alterado_us, proposta_id, token, req, carimbo_us,
-         disputado)
-     SELECT q.id, t.id, q.cientista_id, q.inicio_us, q.fim_us, q.status, q.alvo, q.observacoes, q.clique_us, q.criado_us, q.cancelado_us,
-         q.motivo, q.versao, q.alterado_us, q.proposta_id, q.token, q.req, q.carimbo_us, q.disputado
-     FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-         $10::bigint[], $11::bigint[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::text[],
-         $18::bigint[], $19::boolean[])
-         AS q (id, codigo, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us, criado_us, cancelado_us, motivo, versao,
-         alterado_us, proposta_id, token, req, carimbo_us, disputado)
-     JOIN telescopios t ON t.codigo = q.codigo";
+/// The number of each row's telescope: `$1` has the telescopes' codes, and `$2` says for each row which of them, from 1 on. So each telescope is looked
+/// for once. One that is not there is NULL, which the row's column refuses.
+macro_rules! telescopes {
+    () => {
+        "(SELECT array_agg(t.id ORDER BY q.n) FROM unnest($1::text[]) WITH ORDINALITY AS q (codigo, n)
+          LEFT JOIN telescopios t ON t.codigo = q.codigo)[unnest($2::bigint[])]"
+    };
+}
+
+/// New bookings, also those that were changed since in the same batch. In the list of a SELECT the columns are taken apart row by row; in its FROM each
+/// would first be copied whole, and as long as that lasts all other schedulers wait.
+pub const INSERT: &str = concat!(
+    "INSERT INTO agendamentos (telescopio_id, id, cientista_id, inicio_us, fim_us, status, alvo, observacoes, clique_us,
+         criado_us, cancelado_us, motivo, versao, alterado_us, proposta_id, token, req, carimbo_us, disputado)
+     SELECT ",
+    telescopes!(),
+    ", unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]),
+         unnest($9::text[]), unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[]), unnest($13::text[]), unnest($14::bigint[]),
+         unnest($15::bigint[]), unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::text[]), unnest($19::bigint[]),
+         unnest($20::boolean[])"
+);
 /// Bookings that were changed or cancelled. Their scientist, their proposal and their creation stay.
-const UPDATE: &str = "UPDATE agendamentos a SET telescopio_id = t.id, inicio_us = q.inicio_us, fim_us = q.fim_us, status = q.status,
+const UPDATE: &str = concat!(
+    "UPDATE agendamentos a SET telescopio_id = q.telescopio_id, inicio_us = q.inicio_us, fim_us = q.fim_us, status = q.status,
          alvo = q.alvo, observacoes = q.observacoes, cancelado_us = q.cancelado_us, motivo = q.motivo, versao = q.versao,
          alterado_us = q.alterado_us
-     FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-         $10::bigint[], $11::bigint[])
-         AS q (id, codigo, inicio_us, fim_us, status, alvo, observacoes, cancelado_us, motivo, versao, alterado_us)
-     JOIN telescopios t ON t.codigo = q.codigo
-     WHERE a.id = q.id";
-/// Slots that their booking gives up. OFFSET keeps each slot's telescope and start together, so that both are looked for in the index.
-const FREE: &str = "UPDATE horarios h SET agendamento_id = NULL, token = greatest(h.token, p.token), abre_us = p.abre_us
-     FROM (SELECT t.id AS telescopio_id, q.inicio_us, q.agendamento_id, q.token, q.abre_us
-           FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS q (codigo, inicio_us, agendamento_id, token, abre_us)
-           JOIN telescopios t ON t.codigo = q.codigo OFFSET 0) p
-     WHERE h.telescopio_id = p.telescopio_id AND h.inicio_us = p.inicio_us AND h.agendamento_id = p.agendamento_id";
+     FROM (SELECT ",
+    telescopes!(),
+    " AS telescopio_id, unnest($3::bigint[]) AS id, unnest($4::bigint[]) AS inicio_us, unnest($5::bigint[]) AS fim_us,
+         unnest($6::text[]) AS status, unnest($7::text[]) AS alvo, unnest($8::text[]) AS observacoes, unnest($9::bigint[]) AS cancelado_us,
+         unnest($10::text[]) AS motivo, unnest($11::bigint[]) AS versao, unnest($12::bigint[]) AS alterado_us) q
+     WHERE a.id = q.id"
+);
+/// Slots that their booking gives up.
+const FREE: &str = concat!(
+    "UPDATE horarios h SET agendamento_id = NULL, token = greatest(h.token, q.token), abre_us = q.abre_us
+     FROM (SELECT ",
+    telescopes!(),
+    " AS telescopio_id, unnest($3::bigint[]) AS inicio_us, unnest($4::bigint[]) AS agendamento_id, unnest($5::bigint[]) AS token,
+         unnest($6::bigint[]) AS abre_us) q
+     WHERE h.telescopio_id = q.telescopio_id AND h.inicio_us = q.inicio_us AND h.agendamento_id = q.agendamento_id"
+);
 /// Even if a decision were wrong, this statement keeps a slot from two bookings: the slot has one row, which takes a booking only while it is
 /// free and has seen no newer token.
-pub const CLAIM: &str = "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token, abre_us)
-     SELECT t.id, q.inicio_us, q.agendamento_id, q.token, q.abre_us
-     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS q (codigo, inicio_us, agendamento_id, token, abre_us)
-     JOIN telescopios t ON t.codigo = q.codigo
+pub const CLAIM: &str = concat!(
+    "INSERT INTO horarios (telescopio_id, inicio_us, agendamento_id, token, abre_us)
+     SELECT ",
+    telescopes!(),
+    ", unnest($3::bigint[]), unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[])
      ON CONFLICT (telescopio_id, inicio_us) DO UPDATE SET agendamento_id = excluded.agendamento_id, token = excluded.token, abre_us = excluded.abre_us
-     WHERE horarios.agendamento_id IS NULL AND horarios.token <= excluded.token";
+     WHERE horarios.agendamento_id IS NULL AND horarios.token <= excluded.token"
+);
 
 /// Those that are sent by themselves, to be prepared.
 pub const STATEMENTS: &[&str] = &[UPDATE, FREE];
 
+/// The telescopes of rows, for [`telescopes!`].
+#[derive(Default)]
+struct Telescopes<'a> {
+    /// Their codes, each once.
+    codes: Vec<&'a str>,
+    /// Which of them each row has, from 1 on.
+    rows: Vec<i64>,
+    numbers: BTreeMap<&'a str, i64>,
+    last: i64,
+}
+
+impl<'a> Telescopes<'a> {
+    fn push(&mut self, code: &'a str) {
+        let number = *self.numbers.entry(code).or_insert_with(|| {
+            self.codes.push(code);
+            self.last += 1;
+            self.last
+        });
+        self.rows.push(number);
+    }
+}
+
 /// Bookings as columns.
 #[derive(Default)]
 struct Columns<'a> {
+    telescopes: Telescopes<'a>,
     ids: Vec<i64>,
-    telescopes: Vec<&'a str>,
     scientists: Vec<i64>,
     starts: Vec<i64>,
     ends: Vec<i64>,
@@ -118,9 +159,10 @@ impl<'a> New<'a> {
     /// For [`INSERT`].
     pub fn rows(&self) -> Rows<'_> {
         let new = &self.columns;
-        let values: [Value<'_>; 19] = [
+        let values: [Value<'_>; 20] = [
+            &new.telescopes.codes,
+            &new.telescopes.rows,
             &new.ids,
-            &new.telescopes,
             &new.scientists,
             &new.starts,
             &new.ends,
@@ -152,8 +194,9 @@ pub async fn changed(client: &ClientWrapper, pending: &Pending, view: &View) -> 
         ("agendamentos", pending.bookings.len()),
         UPDATE,
         [
+            &old.telescopes.codes,
+            &old.telescopes.rows,
             &old.ids,
-            &old.telescopes,
             &old.starts,
             &old.ends,
             &old.statuses,
@@ -171,7 +214,7 @@ pub async fn changed(client: &ClientWrapper, pending: &Pending, view: &View) -> 
 /// Slots as columns: telescope, start, booking, token, opening.
 #[derive(Default)]
 struct Slots<'a> {
-    telescopes: Vec<&'a str>,
+    telescopes: Telescopes<'a>,
     starts: Vec<i64>,
     bookings: Vec<Option<i64>>,
     tokens: Vec<i64>,
@@ -187,8 +230,9 @@ impl<'a> Slots<'a> {
         self.opening.push(instant(claim.opens_at));
     }
 
-    fn values(&self) -> [Value<'_>; 5] {
-        [&self.telescopes, &self.starts, &self.bookings, &self.tokens, &self.opening]
+    fn values(&self) -> [Value<'_>; 6] {
+        let Telescopes { codes, rows, .. } = &self.telescopes;
+        [codes, rows, &self.starts, &self.bookings, &self.tokens, &self.opening]
     }
 }
 

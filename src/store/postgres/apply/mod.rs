@@ -24,11 +24,9 @@ use super::ask::Value;
 use super::errors::Error;
 use super::kept::old_at;
 use super::pending::Pending;
-use crate::audit::fields::booking_of;
 use crate::store::decide::View;
 
-const RECORDS: &str =
-    "INSERT INTO auditoria (seq, linha, agendamento_id) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])";
+const RECORDS: &str = "INSERT INTO auditoria (seq, linha, agendamento_id) SELECT unnest($1::bigint[]), unnest($2::text[]), unnest($3::bigint[])";
 const HEAD: &str = "UPDATE trilha SET seq = $1, hash = $2 WHERE id = 1";
 const SUMMARY: &str =
     "UPDATE resumo SET maior_token = greatest(maior_token, $1::bigint), catalogo = catalogo + $2::bigint WHERE id = 1";
@@ -108,9 +106,9 @@ async fn answers(client: &ClientWrapper, pending: &Pending) -> Result<(), Error>
 /// What most transactions write.
 async fn usual(client: &ClientWrapper, pending: &Pending, touched: &Touched<'_>, view: &View) -> Result<(), Error> {
     let new = New::of(pending, view);
-    let seqs: Vec<i64> = pending.records.iter().map(|(seq, _)| seq.cast_signed()).collect();
-    let lines: Vec<&str> = pending.records.iter().map(|(_, line)| line.as_str()).collect();
-    let bookings: Vec<Option<i64>> = lines.iter().map(|line| booking_of(line)).collect();
+    let seqs: Vec<i64> = pending.records.iter().map(|(seq, ..)| seq.cast_signed()).collect();
+    let lines: Vec<&str> = pending.records.iter().map(|(_, line, _)| line.as_str()).collect();
+    let bookings: Vec<Option<i64>> = pending.records.iter().map(|(.., booking)| *booking).collect();
     let (seq, token, editions) =
         (view.head.seq.cast_signed(), pending.token.cast_signed(), i64::from(pending.catalogue));
     let records: [Value<'_>; 3] = [&seqs, &lines, &bookings];

@@ -54,7 +54,7 @@ impl Loaded {
         head: &Statement,
         clock: &Clock,
         remembered: Remembered,
-        mut needs: impl FnMut(&View, bool) -> BTreeSet<Need>,
+        mut needs: impl FnMut(&View, bool) -> Vec<Need>,
     ) -> Result<Self, Error> {
         let nothing = ChainHead { seq: 0, hash: String::new() };
         let mut view = View::empty(clock.now(), Instant::now(), nothing, 0);
@@ -101,7 +101,7 @@ impl Loaded {
     }
 
     /// What is needed and not there.
-    pub fn missing(&self, needs: BTreeSet<Need>) -> BTreeSet<Need> {
+    pub fn missing(&self, needs: Vec<Need>) -> BTreeSet<Need> {
         needs.into_iter().filter(|need| !self.known.contains(need) && !self.limited.contains(need)).collect()
     }
 

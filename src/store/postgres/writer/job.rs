@@ -1,6 +1,5 @@
 //! What the writer is asked to do: a change, inside a transaction that it shares with others.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -13,8 +12,8 @@ use crate::store::decide::{Change, Decision, Need, View, Write, needs};
 pub trait Job: Send {
     /// When it was asked for.
     fn asked(&self) -> Instant;
-    /// The rows that it needs to be decided, as far as the view tells.
-    fn needs(&self, view: &View) -> BTreeSet<Need>;
+    /// The rows that it needs to be decided, as far as the view tells. Some may be named twice.
+    fn needs(&self, view: &View) -> Vec<Need>;
     /// Decides, and gives what is to be written. It may be called again after the transaction was undone.
     ///
     /// # Errors
@@ -46,7 +45,7 @@ impl<C: Change> Job for Changing<C> {
         self.asked
     }
 
-    fn needs(&self, view: &View) -> BTreeSet<Need> {
+    fn needs(&self, view: &View) -> Vec<Need> {
         needs(&self.change, view)
     }
 
@@ -89,8 +88,8 @@ impl Job for Probing {
         self.asked
     }
 
-    fn needs(&self, _: &View) -> BTreeSet<Need> {
-        BTreeSet::new()
+    fn needs(&self, _: &View) -> Vec<Need> {
+        Vec::new()
     }
 
     fn decide(&mut self, _: &View) -> Result<Vec<Write>, StoreError> {
