@@ -23,6 +23,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::errors::Error;
+use super::growth::Growth;
 use super::location::Location;
 use crate::store::kind::DatabaseKind;
 
@@ -67,6 +68,7 @@ pub struct Connector {
     turn: Arc<AtomicUsize>,
     tls: MakeRustlsConnect,
     kind: DatabaseKind,
+    growth: Arc<Growth>,
 }
 
 /// The last warning that the server has sent, if nobody has taken it yet.
@@ -81,13 +83,15 @@ pub struct Opened {
     pub warnings: Warnings,
     /// The task that reads and writes the connection. It ends with the client.
     pub task: JoinHandle<()>,
+    /// How the agenda there grows.
+    pub growth: Arc<Growth>,
 }
 
 impl Connector {
     /// For the database of this kind there.
     pub fn new(location: &Location, kind: DatabaseKind) -> Self {
         let tls = MakeRustlsConnect::new(location.trust().config_for(b"postgresql"));
-        Self { configs: location.configs().into(), turn: Arc::default(), tls, kind }
+        Self { configs: location.configs().into(), turn: Arc::default(), tls, kind, growth: Arc::default() }
     }
 
     /// The host that is tried first now, for [`turn_from`](Self::turn_from).
@@ -98,6 +102,11 @@ impl Connector {
     /// From now on another host than `seen` is tried first. Of several who have seen the same host fall silent, the first one turns.
     pub fn turn_from(&self, seen: usize) {
         let _ = self.turn.compare_exchange(seen, seen.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// How the agenda grows, for those who use its connections.
+    pub fn growth(&self) -> &Growth {
+        &self.growth
     }
 
     /// Which tables its connections see.
@@ -137,7 +146,7 @@ impl Connector {
                  SET default_transaction_isolation = 'read committed'; {durable}"
             ))
             .await?;
-        Ok(Opened { client, warnings, task })
+        Ok(Opened { client, warnings, task, growth: Arc::clone(&self.growth) })
     }
 }
 

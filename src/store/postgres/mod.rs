@@ -2,7 +2,7 @@
 //!
 //! [`location`] reads where the database is, [`connect`] opens connections, and [`schema`] makes the tables. [`writer`] is the one
 //! connection of this scheduler that writes: [`load`] gets the rows that decisions need, [`pending`] gathers what was decided, and [`mod@apply`]
-//! writes it. [`readers`] read beside it; [`rows`] makes values of the domain of rows. The SQL of readings stands beside the functions
+//! writes it. [`readers`] read beside it; [`growth`] says when statements have to be planned anew; [`rows`] makes values of the domain of rows. The SQL of readings stands beside the functions
 //! that run it, in [`bookings`], [`lists`], [`slots`], [`catalogue`], [`counted`], [`proposals`], [`waits`], [`kept`], [`signing`],
 //! [`trail`] and [`outbox`]; [`keys`] holds the keys of requests.
 
@@ -15,6 +15,7 @@ mod counted;
 mod deep;
 mod described;
 mod errors;
+mod growth;
 mod kept;
 mod keys;
 mod lists;

@@ -79,6 +79,11 @@ impl Readers {
             self.connector.turn_from(seen);
         }
         let mut client = client.map_err(Error::from)?;
+        // At most as many as the pool has: a new one is not outgrown.
+        while self.connector.growth().has_outgrown(Object::metrics(&client).created) {
+            drop(Object::take(client));
+            client = self.pool.get().await.map_err(Error::from)?;
+        }
         let result = tokio::time::timeout(limit, read(&mut client)).await;
         let result = result.unwrap_or(Err(Error::Silent(limit)));
         if matches!(result, Err(Error::Silent(_))) {

@@ -411,6 +411,35 @@ async fn all_that_comes_while_the_lock_is_waited_for_gets_its_transaction() {
     assert_eq!(ids[0].iter().flatten().collect::<Vec<_>>(), ["1", "30", "30"]);
 }
 
+/// What was planned for empty tables reads them whole, and it may last a minute until they are analysed again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn statements_are_planned_anew_as_the_agenda_grows() {
+    const BOOKINGS: i64 = 1_000;
+    let database = Database::create();
+    let store = open_in(&database, DatabaseKind::Agenda, clock());
+    database.rows("VACUUM ANALYZE").unwrap();
+    for nth in 0..BOOKINGS {
+        let booked = book(&store, nth, 1).await.unwrap().unwrap();
+        assert_eq!(store.booking(booked.id).await.unwrap(), Some(booked));
+    }
+    drop(store);
+    // A connection tells what it has read when it ends, at the latest.
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while database.rows(others).unwrap() != [[Some("0".to_owned())]] {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for table in ["horarios", "agendamentos"] {
+        let read = format!(
+            "SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes i WHERE i.relid = t.relid)
+             FROM pg_stat_user_tables t WHERE relid = 'sctec.{table}'::regclass"
+        );
+        let read: i64 = database.rows(&read).unwrap()[0][0].as_deref().unwrap().parse().unwrap();
+        // A table of one or two pages may be read whole.
+        assert!(read < 200 * BOOKINGS, "{BOOKINGS} bookings have read {read} rows of {table}");
+    }
+}
+
 fn a_day_closed() -> NewMaintenance {
     NewMaintenance {
         start: Timestamp::parse_rfc3339("2030-02-01T00:00:00Z").unwrap(),

@@ -328,10 +328,10 @@ async fn run(
     remembered: Remembered,
     part: &mut Part<'_>,
 ) -> Result<Ready, Stopped> {
-    let client = &session.client;
     let all = |jobs: &[Box<dyn Job>], view: &View| jobs.iter().flat_map(|job| job.needs(view)).collect();
     let needs = |view: &View, is_locked: bool| all(if is_locked { part.join() } else { part.jobs() }, view);
-    let mut loaded = Loaded::begin(client, &session.head, clock, remembered, needs).await?;
+    let mut loaded = session.begin(clock, remembered, needs).await?;
+    let client = &session.client;
     let jobs = part.jobs();
     loop {
         let missing = loaded.missing(all(jobs, &loaded.view));

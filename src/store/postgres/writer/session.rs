@@ -1,11 +1,17 @@
 //! The connection that writes, with its statements prepared.
 
+use std::sync::Arc;
+
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Statement;
 
+use super::super::apply;
 use super::super::connect::{Connector, Opened, Use, Warnings};
 use super::super::errors::Error;
-use super::super::{apply, load};
+use super::super::growth::Growth;
+use super::super::load::{self, Loaded, Remembered};
+use crate::store::decide::{Need, View};
+use crate::time::Clock;
 
 /// All that the writer asks is found by keys. A plan that was made when a table was small must not read all of it when it is large. A server
 /// that does not know one of these settings does without.
@@ -25,6 +31,9 @@ pub struct Session {
     pub head: Statement,
     /// What the server has warned of.
     pub warnings: Warnings,
+    growth: Arc<Growth>,
+    /// How often the agenda had doubled when its statements were planned.
+    planned: u32,
 }
 
 impl Session {
@@ -34,7 +43,7 @@ impl Session {
     }
 
     /// A connection, with its statements prepared.
-    pub async fn of(Opened { client, warnings, task }: Opened) -> Result<Self, Error> {
+    pub async fn of(Opened { client, warnings, task, growth }: Opened) -> Result<Self, Error> {
         let client = ClientWrapper::new(client, task);
         for setting in PLANS {
             match client.batch_execute(setting).await.map_err(Error::from) {
@@ -44,6 +53,32 @@ impl Session {
         }
         apply::prepare(&client).await?;
         let head = client.prepare(load::HEAD).await?;
-        Ok(Self { client, head, warnings })
+        let planned = growth.doublings();
+        Ok(Self { client, head, warnings, growth, planned })
+    }
+
+    /// Begins a transaction, with the rows that `needs` names, as [`Loaded::begin`] does.
+    pub async fn begin(
+        &mut self,
+        clock: &Clock,
+        remembered: Remembered,
+        needs: impl FnMut(&View, bool) -> Vec<Need>,
+    ) -> Result<Loaded, Error> {
+        self.plan().await?;
+        let loaded = Loaded::begin(&self.client, &self.head, clock, remembered, needs).await?;
+        self.growth.note(loaded.view.head.seq);
+        Ok(loaded)
+    }
+
+    /// Has the server plan all statements anew, if the agenda has outgrown their plans. A server that cannot does without.
+    async fn plan(&mut self) -> Result<(), Error> {
+        let doublings = self.growth.doublings();
+        if std::mem::replace(&mut self.planned, doublings) == doublings {
+            return Ok(());
+        }
+        match self.client.batch_execute("DISCARD PLANS").await.map_err(Error::from) {
+            Err(error) if error.is_lost() => Err(error),
+            _ => Ok(()),
+        }
     }
 }
