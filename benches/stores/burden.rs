@@ -1,5 +1,7 @@
-//! Processor time that is used beside pgbench: as much of it in a second as the services and their clients had used beside PostgreSQL.
+//! Processor time that is used beside pgbench: as much of it in a second as the services and their clients had used beside PostgreSQL. What uses it works on
+//! memory, as they do: the database's process then has to share the processors' caches too, and not their time alone.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,10 @@ use rustix::time::{ClockId, clock_gettime};
 const THREADS: u32 = 2;
 /// How long a thread works or rests until it looks at its time again: about as long as a booking takes.
 const SLICE: Duration = Duration::from_micros(100);
+/// How much memory a thread works on: twice what the cache of one processor (its second level) holds today.
+const MEMORY: usize = 2 << 20;
+/// The bytes that a processor fetches at once.
+const CACHE_LINE: usize = 64;
 
 /// Runs something while so much of a processor's time (2.0 is that of two processors) is used beside it, as far as it can be had. Gives what was
 /// used too.
@@ -30,6 +36,8 @@ fn work(share: f64, is_over: &AtomicBool) -> f64 {
         let used = clock_gettime(ClockId::ThreadCPUTime);
         used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
     };
+    let mut memory = vec![1_u8; MEMORY];
+    let mut at = 0;
     while !is_over.load(Ordering::Relaxed) {
         if used() >= share * begun.elapsed().as_secs_f64() {
             std::thread::sleep(SLICE);
@@ -37,8 +45,13 @@ fn work(share: f64, is_over: &AtomicBool) -> f64 {
         }
         let until = Instant::now() + SLICE;
         while Instant::now() < until {
-            std::hint::spin_loop();
+            // One line after the other, and what is written depends on what was read.
+            for _ in 0..16 {
+                memory[at] = memory[at].wrapping_mul(31).wrapping_add(1);
+                at = (at + CACHE_LINE) % MEMORY;
+            }
         }
     }
+    black_box(&memory);
     used() / begun.elapsed().as_secs_f64()
 }
