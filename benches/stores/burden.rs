@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 const THREADS: u32 = 2;
 /// How long a thread works or rests until it looks at its time again: about as long as a booking takes.
 const SLICE: Duration = Duration::from_micros(100);
-/// How much memory a thread works on: twice what the cache of one processor (its second level) holds today.
+/// How much memory a thread works on, in bytes: at least as much as many processors have in their second-level cache.
 const MEMORY: usize = 2 << 20;
 /// The bytes that a processor fetches at once.
 const CACHE_LINE: usize = 64;

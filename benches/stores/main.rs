@@ -8,7 +8,7 @@
 //! - `pgbench`, which writes the rows of as many bookings in transactions of the size that the schedulers' had, over one connection for
 //!   each scheduler. It has no HTTP, no lock of a slot, no chain of records and no file of the trail;
 //! - the same, while as much processor time is used beside it in a second as the services and the clients had used beside PostgreSQL, on
-//!   memory that fills the processors' caches.
+//!   memory that fills a processor's second-level cache.
 //!
 //! The server is one of the tests, with `fsync` and `synchronous_commit` on, on the same machine as its clients. Every booking is of a
 //! slot of its own. At the end the database has to have each booking once.

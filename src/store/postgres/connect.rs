@@ -83,7 +83,7 @@ pub struct Opened {
     pub warnings: Warnings,
     /// The task that reads and writes the connection. It ends with the client.
     pub task: JoinHandle<()>,
-    /// How the agenda there grows.
+    /// How the trail there grows.
     pub growth: Arc<Growth>,
 }
 
@@ -104,8 +104,8 @@ impl Connector {
         let _ = self.turn.compare_exchange(seen, seen.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// How the agenda grows, for those who use its connections.
-    pub fn growth(&self) -> &Growth {
+    /// How the trail there grows, for those who use its connections.
+    pub fn growth(&self) -> &Arc<Growth> {
         &self.growth
     }
 
@@ -176,6 +176,17 @@ impl Connector {
                 Err(_) => {}
             }
         }
+    }
+}
+
+/// Has the server plan all statements of the connection anew, each when it is next used. A server that cannot does without.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn plan_anew(client: &Client) -> Result<(), Error> {
+    match client.batch_execute("DISCARD PLANS").await.map_err(Error::from) {
+        Err(error) if error.is_lost() => Err(error),
+        _ => Ok(()),
     }
 }
 

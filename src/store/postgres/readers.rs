@@ -1,16 +1,19 @@
 //! Reading beside the writer: a pool of connections, for readings and for what need not outlive a crash.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Transaction,
+    Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Transaction,
 };
 use futures_util::future::BoxFuture;
 use tokio_postgres::IsolationLevel;
 
-use super::connect::{Connector, OPEN_TIMEOUT};
+use super::connect::{self, Connector, OPEN_TIMEOUT};
 use super::errors::Error;
+use super::growth::Growth;
 use super::location::Location;
 use crate::store::StoreError;
 
@@ -18,6 +21,8 @@ use crate::store::StoreError;
 const MAX: usize = 8;
 /// How long a reading waits for a connection that others use.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the server may take to throw its plans away.
+const PLAN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a reading may take: a server that is stopped answers nothing, and its connection stays open.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// The same for a reading of the whole database, which a person waits for and can end.
@@ -37,6 +42,7 @@ impl Readers {
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(location.config().clone(), connector.clone(), settings);
         let pool = Pool::builder(manager)
+            .post_recycle(planned_by(Arc::clone(connector.growth())))
             .max_size(MAX)
             .wait_timeout(Some(WAIT_TIMEOUT))
             .create_timeout(Some(OPEN_TIMEOUT))
@@ -45,6 +51,11 @@ impl Readers {
         let pool = pool.map_err(|error| Error::NoConnection(error.to_string()))?;
         let turn = connector.turned().into();
         Ok(Self { pool, connector, turn })
+    }
+
+    /// How the trail there grows.
+    pub fn growth(&self) -> &Growth {
+        self.connector.growth()
     }
 
     /// Runs `read` with a connection of its own.
@@ -79,11 +90,6 @@ impl Readers {
             self.connector.turn_from(seen);
         }
         let mut client = client.map_err(Error::from)?;
-        // At most as many as the pool has: a new one is not outgrown.
-        while self.connector.growth().has_outgrown(Object::metrics(&client).created) {
-            drop(Object::take(client));
-            client = self.pool.get().await.map_err(Error::from)?;
-        }
         let result = tokio::time::timeout(limit, read(&mut client)).await;
         let result = result.unwrap_or(Err(Error::Silent(limit)));
         if matches!(result, Err(Error::Silent(_))) {
@@ -95,6 +101,21 @@ impl Readers {
         }
         Ok(result?)
     }
+}
+
+/// Has the server plan a connection's statements anew before it is used again, if the trail has grown much since it was used.
+fn planned_by(growth: Arc<Growth>) -> Hook {
+    Hook::async_fn(move |client, used| {
+        let is_outgrown = growth.has_grown_since(used.recycled.unwrap_or(used.created));
+        Box::pin(async move {
+            if !is_outgrown {
+                return Ok(());
+            }
+            // A connection that does not answer is closed, and the pool opens another one.
+            let planned = tokio::time::timeout(PLAN_TIMEOUT, connect::plan_anew(client)).await;
+            planned.unwrap_or(Err(Error::Silent(PLAN_TIMEOUT))).map_err(|error| HookError::message(error.to_string()))
+        })
+    })
 }
 
 /// A transaction in which all statements read the same moment.

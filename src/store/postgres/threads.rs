@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use super::errors::Error;
+use super::growth::Growth;
 use super::readers::Readers;
 use crate::store::StoreError;
 
@@ -31,6 +32,11 @@ impl Threads {
     /// Those that these readers have. They should be nobody else's, so that others do not keep a thread waiting.
     pub fn new(readers: Readers, runtime: Handle) -> Self {
         Self { readers: Arc::new(readers), runtime, state: State::default() }
+    }
+
+    /// How the trail there grows.
+    pub fn growth(&self) -> &Growth {
+        self.readers.growth()
     }
 
     /// Asks with a connection of its own, and waits for the answer.

@@ -13,7 +13,8 @@ use crate::store::decide::{Claim, View};
 use crate::time::Timestamp;
 
 /// The number of each row's telescope: `$1` has the telescopes' codes, and `$2` says for each row which of them, from 1 on. So each telescope is looked
-/// for once. One that is not there is NULL, which the row's column refuses.
+/// for once. One that is not there is NULL: a new row's column refuses that, and no row that is there matches it, so the number of changed rows is wrong.
+/// Since it makes rows in the list of a SELECT, the planner does not merge that SELECT into a statement around it.
 macro_rules! telescopes {
     () => {
         "(SELECT array_agg(t.id ORDER BY q.n) FROM unnest($1::text[]) WITH ORDINALITY AS q (codigo, n)
@@ -76,15 +77,13 @@ struct Telescopes<'a> {
     /// Which of them each row has, from 1 on.
     rows: Vec<i64>,
     numbers: BTreeMap<&'a str, i64>,
-    last: i64,
 }
 
 impl<'a> Telescopes<'a> {
     fn push(&mut self, code: &'a str) {
         let number = *self.numbers.entry(code).or_insert_with(|| {
             self.codes.push(code);
-            self.last += 1;
-            self.last
+            i64::try_from(self.codes.len()).unwrap_or(i64::MAX)
         });
         self.rows.push(number);
     }

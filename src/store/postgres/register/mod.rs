@@ -122,7 +122,7 @@ impl Records for SharedRegister {
     }
 
     fn version(&self) -> Result<i64, RegisterError> {
-        self.read(|client| {
+        let version: i64 = self.read(|client| {
             Box::pin(async move {
                 let row = ask::row(client, "SELECT versao FROM registro WHERE id = 1", &[]).await?;
                 row.map_or_else(
@@ -130,7 +130,10 @@ impl Records for SharedRegister {
                     |row| get(&row, 0),
                 )
             })
-        })
+        })?;
+        // Each change raises it, as each change of the agenda makes a record.
+        self.connector.growth().note(version.cast_unsigned());
+        Ok(version)
     }
 
     fn create(&mut self, new: &NewCredential, by: &Author, now: Timestamp) -> Result<(Token, i64), RegisterError> {

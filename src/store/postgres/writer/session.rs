@@ -6,7 +6,7 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Statement;
 
 use super::super::apply;
-use super::super::connect::{Connector, Opened, Use, Warnings};
+use super::super::connect::{self, Connector, Opened, Use, Warnings};
 use super::super::errors::Error;
 use super::super::growth::Growth;
 use super::super::load::{self, Loaded, Remembered};
@@ -32,8 +32,8 @@ pub struct Session {
     /// What the server has warned of.
     pub warnings: Warnings,
     growth: Arc<Growth>,
-    /// How often the agenda had doubled when its statements were planned.
-    planned: u32,
+    /// The step that the growth had reached when the statements were planned.
+    planned: u64,
 }
 
 impl Session {
@@ -53,7 +53,7 @@ impl Session {
         }
         apply::prepare(&client).await?;
         let head = client.prepare(load::HEAD).await?;
-        let planned = growth.doublings();
+        let planned = growth.step();
         Ok(Self { client, head, warnings, growth, planned })
     }
 
@@ -70,15 +70,13 @@ impl Session {
         Ok(loaded)
     }
 
-    /// Has the server plan all statements anew, if the agenda has outgrown their plans. A server that cannot does without.
+    /// Has the server plan all statements anew, if the trail has outgrown their plans.
     async fn plan(&mut self) -> Result<(), Error> {
-        let doublings = self.growth.doublings();
-        if std::mem::replace(&mut self.planned, doublings) == doublings {
-            return Ok(());
+        let step = self.growth.step();
+        if self.planned != step {
+            connect::plan_anew(&self.client).await?;
+            self.planned = step;
         }
-        match self.client.batch_execute("DISCARD PLANS").await.map_err(Error::from) {
-            Err(error) if error.is_lost() => Err(error),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
