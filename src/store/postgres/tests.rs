@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::access::register::records::Records as _;
 use crate::agenda::{self, Cancellation, Draft, Rejection, ScientistPatch, Telescope, TelescopePatch};
 use crate::audit::export::Source;
 use crate::audit::record::Cause;
@@ -448,6 +449,36 @@ async fn statements_are_planned_anew_as_the_agenda_grows() {
         // A table of a few pages may be read whole. All of the bookings before each one are two millions.
         assert!(read < 150 * BOOKINGS, "{BOOKINGS} bookings have read {read} rows of {table}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn who_only_reads_learns_that_the_agenda_has_grown() {
+    let database = Database::create();
+    let [writing, reading] = [(); 2].map(|()| open_in(&database, DatabaseKind::Agenda, clock()));
+    for nth in 0..64 {
+        book(&writing, nth, 1).await.unwrap().unwrap();
+    }
+    assert_eq!((writing.connector.growth().step(), reading.connector.growth().step()), (0, 0));
+    let outbox = reading.outbox(Path::new("/nowhere/audit.jsonl")).unwrap();
+    assert_eq!(outbox.lines_after(0, 100, &mut Vec::new()).unwrap(), Some(64));
+    assert_eq!(reading.connector.growth().step(), 1);
+    // A transaction notes what it has found at its beginning.
+    book(&writing, 64, 1).await.unwrap().unwrap();
+    assert_eq!(writing.connector.growth().step(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn a_register_that_has_grown_is_planned_anew_too() {
+    let database = Database::create();
+    let _store = open_in(&database, DatabaseKind::Agenda, clock());
+    database.rows("UPDATE sctec.registro SET versao = 64").unwrap();
+    let register = SharedRegister::new(&location(&database), Handle::current()).unwrap();
+    let read = register.clone();
+    let version = tokio::task::spawn_blocking(move || read.version().map_err(|error| error.to_string()));
+    assert_eq!(version.await.unwrap(), Ok(64));
+    assert_eq!(register.growth().step(), 1);
 }
 
 fn a_day_closed() -> NewMaintenance {

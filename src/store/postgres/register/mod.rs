@@ -61,6 +61,12 @@ impl SharedRegister {
         &self.at
     }
 
+    /// How it has grown, by its version.
+    #[cfg(test)]
+    pub(super) fn growth(&self) -> &super::growth::Growth {
+        self.connector.growth()
+    }
+
     /// Whether the agenda there has that scientist.
     ///
     /// # Errors
